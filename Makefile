@@ -1,0 +1,75 @@
+# A fresh clone needs Python >= 3.11, make and a package index; every target makes .venv itself.
+
+PYTHON ?= python3
+GIGA_PLAN := plan grok-1 --cluster gigafactory --tokens 15e12
+
+BIN := .venv/bin
+# Quiet, unless something goes wrong; told to pip here so that a user's own settings stay untouched.
+PIP_INSTALL := $(BIN)/python -m pip --disable-pip-version-check --no-input install -qq -c constraints.txt
+FLOORS_COVERED := spec cost plan
+
+.NOTPARALLEL:  # two targets share one .venv
+.DEFAULT_GOAL := help
+.PHONY: help run test check docs bench readme dist clean
+
+help:
+	@echo "make run     plan Grok-1 on 100,000 H100; the page goes to out/plan.html"
+	@echo "make test    all tests, and the coverage of $(FLOORS_COVERED)"
+	@echo "make check   ruff, mypy --strict, import-linter"
+	@echo "make docs    the documentation, in docs/_build/html"
+	@echo "make bench   speed and accuracy, measured here"
+	@echo "make readme  README.md from docs/README.in.md"
+	@echo "make dist    wheel and source archive, in dist/"
+	@echo "make clean   remove .venv and all that was made"
+
+run: .venv/run.stamp
+	@mkdir -p out
+	@$(BIN)/giga $(GIGA_PLAN) --html out/plan.html -o out/plan.toml
+
+test: .venv/dev.stamp
+	@$(BIN)/python -m pytest --cov --cov-report=
+	@for floor in $(FLOORS_COVERED); do \
+	  echo "coverage of gigafactory/$$floor"; \
+	  $(BIN)/python -m coverage report --include="gigafactory/$$floor/*" || exit 1; \
+	done
+
+check: .venv/dev.stamp
+	@$(BIN)/ruff check
+	@$(BIN)/ruff format --check
+	@$(BIN)/mypy
+	@$(BIN)/lint-imports
+
+docs: .venv/dev.stamp
+	@$(BIN)/python -m sphinx -q -W --keep-going -b html docs docs/_build/html
+	@echo "docs/_build/html/index.html"
+
+bench: .venv/dev.stamp
+	@$(BIN)/python -m pytest tests/benchmarks -s --benchmark-enable
+
+readme: .venv/dev.stamp
+	@$(BIN)/python docs/build_readme.py
+
+dist: .venv/dev.stamp
+	@$(BIN)/python -m build --outdir dist
+
+clean:
+	rm -rf .venv out dist build docs/_build .coverage .hypothesis .benchmarks \
+	  .mypy_cache .pytest_cache .ruff_cache .import_linter_cache
+	find . -name __pycache__ -type d -prune -exec rm -rf {} +
+
+# ---- .venv: a light install to run, everything to test; both made anew when what they pin changes
+
+.venv/pip.stamp:
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "Python 3.11 or newer is needed: make PYTHON=python3.11")'
+	@$(PYTHON) -m venv .venv
+	@touch $@
+
+.venv/run.stamp: .venv/pip.stamp pyproject.toml constraints.txt
+	@echo "Installing into .venv (once)" >&2
+	@$(PIP_INSTALL) -e '.[report]'
+	@touch $@
+
+.venv/dev.stamp: .venv/pip.stamp pyproject.toml constraints.txt
+	@echo "Installing into .venv, with the tools to test (once)" >&2
+	@$(PIP_INSTALL) -e '.[dev]'
+	@touch .venv/run.stamp $@

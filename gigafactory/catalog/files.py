@@ -1,0 +1,120 @@
+"""Plan files, and every other spec as TOML text: round trip without loss, written whole or not."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+from collections.abc import Iterator
+from dataclasses import fields, is_dataclass
+from pathlib import Path
+from typing import Any, TextIO, TypeVar
+
+from gigafactory.catalog import loader, read
+from gigafactory.errors import CatalogError
+from gigafactory.spec.plan import Plan
+
+SpecT = TypeVar("SpecT")
+
+
+def dumps(spec: object) -> str:
+    """Return a spec as TOML text of `schema = 1`; fields that are None are left out.
+
+    >>> from gigafactory.spec.interval import Interval
+    >>> print(dumps(Interval.point(0.1)), end="")
+    schema = 1
+    low = 0.1
+    expected = 0.1
+    high = 0.1
+    """
+    import tomli_w
+
+    return tomli_w.dumps({"schema": loader.SCHEMA, **_table(spec)})
+
+
+def loads(cls: type[SpecT], text: str) -> SpecT:
+    """Return the spec in TOML text that `dumps` wrote; numbers need no source here.
+
+    Raises:
+        CatalogError: No TOML, or rules broken; one line that names them all.
+    """
+    where = cls.__name__.lower()
+    return loader.from_table(cls, read.parsed_toml(text, where), where, sourced=False)
+
+
+def write_plan(plan: Plan, path: Path | str) -> None:
+    """Write a plan to a file, whole or not at all.
+
+    Raises:
+        CatalogError: The file cannot be written.
+    """
+    write_whole(path, dumps(plan))
+
+
+def read_plan(path: Path | str) -> Plan:
+    """Return the plan in a file.
+
+    Raises:
+        CatalogError: The file cannot be read or breaks rules; one line that names them all.
+    """
+    path = Path(path)
+    return loader.from_table(Plan, read.toml_table(path), str(path), sourced=False)
+
+
+def write_whole(path: Path | str, text: str) -> None:
+    """Write text to a file so that a reader finds the old file or the new one, never a part.
+
+    Raises:
+        CatalogError: The file cannot be written; nothing is left behind.
+    """
+    with writing_whole(path) as file:
+        file.write(text)
+
+
+@contextlib.contextmanager
+def writing_whole(path: Path | str) -> Iterator[TextIO]:
+    """Give a file to write piece by piece; it takes its place when the block ends without error.
+
+    Raises:
+        CatalogError: The file cannot be written; nothing is left behind.
+    """
+    path = Path(path)
+    part = path.with_name(f".{path.name[:80]}.{os.getpid()}.part") if path.name else path
+    try:
+        # The default of 0o666 less the umask: a temporary file of `tempfile` would be private.
+        file = part.open("x", encoding="utf-8", newline="\n")
+    except (OSError, ValueError) as error:
+        raise _unwritable(path, error) from None
+    try:
+        with file:
+            yield file
+            file.flush()
+            os.fsync(file.fileno())
+        part.replace(path)
+    except OSError as error:
+        raise _unwritable(path, error) from None
+    finally:
+        with contextlib.suppress(OSError):
+            part.unlink(missing_ok=True)
+
+
+def _unwritable(path: Path, error: Exception) -> CatalogError:
+    reason = getattr(error, "strerror", None) or error
+    return CatalogError(f"{path}: cannot be written: {reason}")
+
+
+def _table(spec: object) -> dict[str, Any]:
+    """Return the fields of a spec that are set, as TOML can hold them."""
+    if not is_dataclass(spec):
+        raise TypeError(f"{type(spec).__name__} is no spec")
+    pairs = ((item.name, getattr(spec, item.name)) for item in fields(spec))
+    return {name: _value(value) for name, value in pairs if value is not None}
+
+
+def _value(value: Any) -> Any:
+    if is_dataclass(value):
+        return _table(value)
+    if isinstance(value, dict):
+        return {key: _value(item) for key, item in value.items()}
+    if isinstance(value, tuple | list):
+        return [_value(item) for item in value]
+    return value

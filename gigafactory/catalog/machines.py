@@ -1,0 +1,118 @@
+"""A whole machine from the catalog: cluster, software profile, fitted kernels, fitted factors."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from functools import cache
+from typing import Final
+
+from gigafactory.catalog import loader
+from gigafactory.errors import SpecError
+from gigafactory.spec.calibration import StepCalibration
+from gigafactory.spec.cluster import Cluster
+from gigafactory.spec.hardware import Accelerator, Fabric, Node, Tier
+from gigafactory.spec.kernels import KernelFit, scaled_fit
+from gigafactory.spec.machine import Machine
+from gigafactory.spec.software import Software
+
+OMNI_PATH_BYTES_PER_S: Final = 50e9  # four 100 Gbit/s ports on a node of eight A100
+HOP_LATENCY_S: Final = 5e-6
+
+
+@cache
+def calibration() -> StepCalibration:
+    """Return the fitted numbers of the step model."""
+    return loader.load(StepCalibration, loader.DATA / "calibration" / "step.toml")
+
+
+@cache
+def kernels_of(name: str) -> KernelFit:
+    """Return an accelerator's fitted kernels: measured, or a relative's scaled by data sheets.
+
+    Raises:
+        SpecError: Unknown accelerator, or one with no measured relative.
+    """
+    return scaled_kernels(loader.accelerator(name))
+
+
+def scaled_kernels(accelerator: Accelerator) -> KernelFit:
+    """Return fitted kernels for an accelerator that may stand in a file of its own.
+
+    Raises:
+        SpecError: The accelerator names no measured relative.
+    """
+    if not accelerator.kernels:
+        raise SpecError(
+            f"accelerator: {accelerator.name} has no kernels and names no relative", field="kernels"
+        )
+    path = loader.DATA / "calibration" / f"{accelerator.kernels}.toml"
+    fit, measured = loader.load(KernelFit, path), loader.accelerator(accelerator.kernels)
+    flops = {
+        dtype: accelerator.peak_flops_per_s[dtype] / measured.peak_flops_per_s[dtype]
+        for dtype in fit.gemm
+        if dtype in accelerator.peak_flops_per_s and dtype in measured.peak_flops_per_s
+    }
+    memory = accelerator.memory_bytes_per_s / measured.memory_bytes_per_s
+    link = (accelerator.scale_up_bytes_per_s or 1.0) / (measured.scale_up_bytes_per_s or 1.0)
+    if memory == link == 1.0 and set(flops.values()) == {1.0}:
+        return fit
+    scaled = scaled_fit(
+        fit, name=accelerator.name, flops_ratio=flops, memory_ratio=memory, link_ratio=link
+    )
+    # Fitted shares stay those of the relative: the name decides which ones are looked up.
+    return replace(scaled, accelerator=fit.accelerator)
+
+
+def machine(cluster: Cluster, software: str, features: frozenset[str] = frozenset()) -> Machine:
+    """Return a cluster with the software that runs on it.
+
+    Args:
+        cluster: The cluster.
+        software: Name of a profile.
+        features: What a run adds to the profile: "compile", "async-tp", "amp-default".
+
+    Raises:
+        SpecError: Unknown software, or no kernels for the accelerator.
+    """
+    accelerator = cluster.accelerator
+    known = accelerator.name in loader.names("accelerators")
+    return Machine(
+        cluster=cluster,
+        software=with_features(loader.software(software), features),
+        kernels=kernels_of(accelerator.name) if known else scaled_kernels(accelerator),
+        calibration=calibration(),
+    )
+
+
+def with_features(software: Software, features: frozenset[str]) -> Software:
+    """Return a profile with what a run switched on."""
+    changes: dict[str, bool | float] = {}
+    if "async-tp" in features:
+        changes["overlap_tensor"] = True
+    if "compile" in features:
+        changes["compiled"] = True
+    if "amp-default" in features:
+        changes["gradient_bytes"] = 4.0  # gradients are reduced in fp32, "PURE" reduces in bf16
+    if not changes:
+        return software
+    return replace(software, features=replace(software.features, **changes))  # type: ignore[arg-type]
+
+
+@cache
+def cluster_of_row(gpu: str, gpus_per_node: int, network_gbps: float | None) -> Cluster:
+    """Return the cluster that a row of a table of runs describes, as large as need be.
+
+    Raises:
+        SpecError: Unknown accelerator.
+    """
+    accelerator = loader.accelerator(gpu)
+    per_node = network_gbps * 1e9 / 8 if network_gbps else None
+    slow = per_node is not None and per_node <= OMNI_PATH_BYTES_PER_S
+    source = {"default": "the row itself"}
+    node = Node(name="row", title=f"{gpus_per_node} x {gpu}", accelerator=accelerator.name,
+                num_accelerators=gpus_per_node, nic_bytes_per_s=per_node, source=source)  # fmt: skip
+    tier = Tier(name="non-blocking", num_gpus=10**9, hop_latency_s=HOP_LATENCY_S)
+    fabric = Fabric(name="row", title="non-blocking", tiers=(tier,), source=source,
+                    kind="omni-path" if slow else "infiniband")  # fmt: skip
+    return Cluster(name="row", title="as the row says", owner="", num_gpus=10**8,
+                   accelerator=accelerator, node=node, fabric=fabric, source=source)  # fmt: skip

@@ -1,0 +1,57 @@
+"""The command `giga`: verbs only. Heavy imports stand inside the commands, so help is instant."""
+
+from __future__ import annotations
+
+import json
+import os
+import sys
+from typing import NoReturn
+
+import typer
+
+from gigafactory.cli import catalog, explain, plan, predict
+from gigafactory.errors import DoesNotFit, GigafactoryError
+
+app = typer.Typer(
+    name="giga",
+    help="Plan, simulate, build and run AI training on a supercomputer. A run is a file: plan.toml.",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+    rich_markup_mode=None,
+)
+app.command("plan")(plan.plan)
+app.command("predict")(predict.predict)
+app.command("explain")(explain.explain)
+app.command("catalog")(catalog.command)
+
+
+def main() -> NoReturn:
+    """Run the command line: exit 0 answered, 1 nothing fits, 2 the user's mistake."""
+    try:
+        sys.exit(app(standalone_mode=False) or 0)
+    except GigafactoryError as error:
+        sys.exit(_report(error))
+    except KeyboardInterrupt:
+        sys.exit(130)
+    except BrokenPipeError:
+        # The reader left (`giga … | head`); nothing is wrong and there is no one to tell.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        sys.exit(0)
+    except Exception as error:
+        # Typer's own usage errors know how to show themselves and their exit code.
+        show = getattr(error, "show", None)
+        if show is None:
+            raise
+        show()
+        sys.exit(getattr(error, "exit_code", 2))
+
+
+def _report(error: GigafactoryError) -> int:
+    """Print an expected failure: one line on stderr, with --json its object on stdout."""
+    typer.echo(f"giga: {' '.join(str(error).split())}", err=True)
+    if "--json" in sys.argv:
+        from gigafactory.report.answers import error_json
+
+        typer.echo(json.dumps(error_json(error), allow_nan=False))
+    return 1 if isinstance(error, DoesNotFit) else 2

@@ -1,0 +1,36 @@
+"""`giga explain`: where each millisecond and each byte of a step goes."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+
+def explain(
+    plan: Annotated[Path | None, typer.Argument(help="Plan file of `giga plan -o`.")] = None,
+    case: Annotated[
+        str | None, typer.Option(help="Id of a published run, beside its prediction.")
+    ] = None,
+    trace: Annotated[Path | None, typer.Option(help="Write a Perfetto trace of one step.")] = None,
+    as_json: Annotated[bool, typer.Option("--json", help="One line of JSON.")] = False,
+) -> None:
+    """Show where the time and the memory of one step go, and what would shorten it."""
+    from gigafactory.errors import SpecError
+    from gigafactory.report import answers
+    from gigafactory.report import plan as report
+    from gigafactory.report.explained import of_case, of_plan
+
+    if (plan is None) == (case is None):
+        raise SpecError("explain: either a plan file or --case ID is needed", field="plan")
+    told = of_plan(plan) if plan is not None else of_case(case or "")
+    if trace is not None:
+        from gigafactory.report.trace import write_trace
+
+        write_trace(told.case, told.machine, trace)
+    if as_json:
+        typer.echo(json.dumps(answers.explain_json(told), allow_nan=False))
+        return
+    report.print_explanation(told, report.console())

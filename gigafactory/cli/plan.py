@@ -1,0 +1,98 @@
+"""`giga plan`: from a model and a cluster to a dated, priced, explained training plan."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+if TYPE_CHECKING:
+    from gigafactory.cli.request import Request
+    from gigafactory.plan.answer import Answer
+
+Text = str | None
+
+
+def plan(
+    model: Annotated[str, typer.Argument(help="Catalog name, TOML file or config.json.")],
+    tokens: Annotated[str, typer.Option(help="Tokens to train on, such as 15e12.")],
+    cluster: Annotated[Text, typer.Option(help="Catalog name or TOML file.")] = None,
+    gpus: Annotated[int | None, typer.Option(help="GPUs, with --gpu.")] = None,
+    gpu: Annotated[Text, typer.Option(help="Accelerator; alone it asks for the size.")] = None,
+    start: Annotated[Text, typer.Option(help="First day; default: cluster is there.")] = None,
+    by: Annotated[Text, typer.Option(help="Day by which training must end.")] = None,
+    seq_len: Annotated[int | None, typer.Option(help="Tokens per sequence.")] = None,
+    global_batch_tokens: Annotated[
+        Text, typer.Option(help="Tokens per step; default bound 16,777,216.")
+    ] = None,
+    power_cap: Annotated[Text, typer.Option(help="Facility power, such as 20MW.")] = None,
+    budget: Annotated[Text, typer.Option(help="Dollars for the run.")] = None,
+    precision: Annotated[str, typer.Option(help="bf16, fp16, fp8 or nvfp4.")] = "bf16",
+    site: Annotated[Text, typer.Option(help="Where it stands; default: the cluster's.")] = None,
+    software: Annotated[str, typer.Option(help="Software profile.")] = "megatron-core",
+    faults: Annotated[str, typer.Option(help="Failure profile.")] = "llama3-h100",
+    output: Annotated[Path | None, typer.Option("-o", "--output", help="Plan file.")] = None,
+    html: Annotated[Path | None, typer.Option(help="Write a page with plots.")] = None,
+    as_json: Annotated[bool, typer.Option("--json", help="One line of JSON.")] = False,
+) -> None:
+    """Find the best layout, and what it promises: time, memory, dates, megawatts, dollars."""
+    import datetime as dt
+    import time
+
+    from gigafactory.catalog.files import write_plan
+    from gigafactory.cli.request import Options, understand
+    from gigafactory.plan.answer import NothingFits
+    from gigafactory.report import answers, plan as report
+
+    options = Options(
+        model=model, tokens=tokens, cluster=cluster, gpus=gpus, gpu=gpu, start=start, by=by,
+        seq_len=seq_len, global_batch_tokens=global_batch_tokens, power_cap=power_cap,
+        budget=budget, precision=precision, site=site, software=software, faults=faults,
+    )  # fmt: skip
+    request = understand(options, dt.date.today())  # noqa: DTZ011  a calendar day, as people say it
+    for warning in request.warnings:
+        typer.echo(f"giga: {warning}", err=True)
+    begun = time.perf_counter()
+    try:
+        answer = _answer(request)
+    except NothingFits as error:
+        if as_json:
+            typer.echo(json.dumps(answers.nothing_fits_json(error), allow_nan=False))
+        typer.echo(f"giga: {error}", err=True)
+        raise typer.Exit(1) from None
+    wall_s = time.perf_counter() - begun
+    if output is not None:
+        write_plan(answer.promise.plan, output)
+    if html is not None:
+        _write_page(request, answer, html)
+    if as_json:
+        typer.echo(json.dumps(answers.plan_json(answer, wall_s), allow_nan=False))
+        return
+    report.print_answer(answer, report.console(), wall_s)
+
+
+def _answer(request: Request) -> Answer:
+    from gigafactory.cli.progress import counted
+    from gigafactory.plan.answer import answer
+    from gigafactory.plan.limits import rank_within
+
+    limits = request.limits
+    with counted("layouts priced") as progress:
+        return answer(
+            request.question,
+            request.job,
+            request.around,
+            lambda found: rank_within(found, request.job, request.around, limits),
+            sized=limits.sized,
+            progress=progress,
+        )
+
+
+def _write_page(request: Request, answer: Answer, path: Path) -> None:
+    """Write the page with its scaling curves: one search per batch bound."""
+    from gigafactory.cli.curves import curves
+    from gigafactory.report.page import write_page
+
+    write_page(answer, curves(request), path)

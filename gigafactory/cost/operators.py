@@ -1,0 +1,203 @@
+"""Work of one layer, operator by operator: matmuls, attention, element-wise traffic, loss.
+
+Every function takes a `Shape`, whose entries are one rank's share of one microbatch, and
+returns seconds. Matmuls are `(m, n, k, count)`: an [m, k] by [k, n] product done `count` times.
+Source: Narayanan et al. 2021, appendix; Korthikanti et al. 2022, section 4; DeepSeek-V2,
+section 2.1 (latent attention).
+"""
+
+from __future__ import annotations
+
+from typing import Final, NamedTuple
+
+import numpy as np
+
+from gigafactory.cost.columns import Column, Shape
+from gigafactory.cost.kernels import attention_forward_time_s, gemm_time_s, grouped_gemm_time_s
+from gigafactory.cost.rates import Rates
+from gigafactory.spec.kernels import GemmKernel
+
+ACTIVATION_BYTES: Final = 2.0  # bf16 and fp16; fp8 training keeps activations in bf16
+
+# Reads and writes of [tokens, hidden] per layer, forward: two norms, two residual sums and, in
+# older software, bias and dropout in kernels of their own. Source: counted from Megatron-LM.
+UNFUSED_PASSES: Final = 16.0
+FUSED_PASSES: Final = 12.0
+BACKWARD_PASSES: Final = 1.7  # gradients of input and weight read what forward read once
+SOFTMAX_FORWARD_PASSES: Final = 5.0  # scale and mask, softmax, dropout: read and write
+SOFTMAX_BACKWARD_PASSES: Final = 4.5
+PERMUTE_PASSES: Final = 4.0  # rows written by permute and read by unpermute, both ways
+
+
+class Matmul(NamedTuple):
+    """An [m, k] by [k, n] product, done `count` times."""
+
+    m: Column
+    n: Column
+    k: Column
+    count: Column
+
+
+class Seconds(NamedTuple):
+    """Forward and backward seconds."""
+
+    forward: Column
+    backward: Column
+
+
+def attention_matmuls(s: Shape) -> list[Matmul]:
+    """Return the projections of one layer's attention, plain or latent."""
+    t, tp = s.tokens, s.tp
+    plain = np.where(s.kv_rank > 0, 0.0, 1.0)
+    heads = s.heads * s.head_dim / tp
+    ops = [
+        Matmul(t, (s.heads + 2 * s.kv_heads) * s.head_dim / tp, s.hidden, plain),
+        Matmul(t, s.hidden, heads, plain),
+    ]
+    if not np.any(s.kv_rank > 0):
+        return ops
+    latent = 1.0 - plain
+    query_dim = s.heads * (s.nope_dim + s.rope_dim) / tp
+    query_low = latent * np.where(s.query_rank > 0, 1.0, 0.0)
+    return [
+        *ops,
+        Matmul(t, s.query_rank, s.hidden, query_low),
+        Matmul(t, query_dim, np.where(s.query_rank > 0, s.query_rank, s.hidden), latent),
+        Matmul(t, s.kv_rank + s.rope_dim, s.hidden, latent),
+        Matmul(t, s.heads * (s.nope_dim + s.value_dim) / tp, s.kv_rank, latent),
+        Matmul(t, s.hidden, s.heads * s.value_dim / tp, latent),
+    ]
+
+
+def mlp_matmuls(s: Shape, width: Column) -> list[Matmul]:
+    """Return the matmuls of a dense MLP of the given width."""
+    return [
+        Matmul(s.tokens, width * (1 + s.gated) / s.tp, s.hidden, 1.0),
+        Matmul(s.tokens, s.hidden, width / s.tp, 1.0),
+    ]
+
+
+def output_matmuls(s: Shape) -> list[Matmul]:
+    """Return the projection to the vocabulary."""
+    return [Matmul(s.tokens, s.vocab / s.tp, s.hidden, 1.0)]
+
+
+def matmuls_time_s(ops: list[Matmul], kernel: GemmKernel) -> Seconds:
+    """Return the seconds of the products and of their input and weight gradients."""
+    flat = np.stack(np.broadcast_arrays(*(x for op in ops for x in op)))
+    m, n, k, count = (flat[i :: len(Matmul._fields)] for i in range(len(Matmul._fields)))
+    m, n, k = (np.where((count > 0) & (x > 0), x, 1.0) for x in (m, n, k))
+    three = gemm_time_s(np.stack([m, m, k]), np.stack([n, k, n]), np.stack([k, n, m]), kernel)
+    forward, inputs, weights = (three * count).sum(axis=1)
+    return Seconds(forward, inputs + weights)
+
+
+def expert_matmuls_time_s(s: Shape, rates: Rates) -> Seconds:
+    """Return the seconds of one expert layer's grouped products, and of their gradients.
+
+    Dropless routing is uneven: the rank with the fullest experts sets the pace.
+    """
+    uneven = np.where(s.capacity > 0, 1.0, np.where(s.ep > 1, rates.imbalance, 1.0))
+    rows = np.maximum(s.expert_rows * uneven / s.local_experts, 1.0)
+    width = np.where(s.experts > 0, s.expert_ffn, s.hidden) / s.etp
+    up, down = (width * (1 + s.gated), s.hidden), (s.hidden, width)
+    total = [np.zeros(()), np.zeros(())]
+    for n, k in (up, down):
+        for place, (gm, gn, gk) in ((0, (rows, n, k)), (1, (rows, k, n)), (1, (k, n, rows))):
+            time = grouped_gemm_time_s(s.local_experts, gm, gn, gk, rates.gemm, rates.grouped)
+            total[place] = total[place] + time
+    return Seconds(total[0], total[1])
+
+
+def attention_time_s(s: Shape, rates: Rates) -> Seconds:
+    """Return the seconds of the attention core; context parallelism splits it evenly."""
+    if rates.features.attention == "unfused":
+        return unfused_attention_time_s(s, rates)
+    dim = np.where(s.kv_rank > 0, (s.nope_dim + s.rope_dim + s.value_dim) / 2, s.head_dim)
+    heads = s.heads / s.tp
+    forward = (
+        attention_forward_time_s(
+            s.micro_batch, s.seq, s.seq, heads, s.kv_heads, dim, rates.attention, causal=True
+        )
+        / s.cp
+    )
+    return Seconds(forward, forward * rates.attention_backward)
+
+
+def unfused_attention_time_s(s: Shape, rates: Rates) -> Seconds:
+    """Return the seconds of attention that writes its score matrix; nothing is skipped.
+
+    The softmax chain passes over [batch, heads, seq, seq] five times forward and four and a half
+    times backward.
+    """
+    rows = s.micro_batch * s.heads / s.tp * s.seq / s.cp
+    products = matmuls_time_s(
+        [Matmul(rows, s.seq, s.head_dim, 1.0), Matmul(rows, s.head_dim, s.seq, 1.0)], rates.gemm
+    )
+    chain_s = rows * s.seq * ACTIVATION_BYTES / rates.memory_bytes_per_s
+    return Seconds(
+        products.forward + SOFTMAX_FORWARD_PASSES * chain_s,
+        products.backward + SOFTMAX_BACKWARD_PASSES * chain_s,
+    )
+
+
+def elementwise_time_s(s: Shape, rates: Rates) -> Seconds:
+    """Return the seconds of norms, residuals, RoPE: what every layer has besides matmuls."""
+    passes = FUSED_PASSES if rates.features.fused_norms else UNFUSED_PASSES
+    split = np.where(s.sp > 0, s.tp, 1.0)
+    per_token = passes * s.hidden / split
+    per_token = per_token + s.rope * 2.0 * (s.heads + s.kv_heads) * s.head_dim / s.tp
+    return _traffic(s.tokens * per_token, rates)
+
+
+def activation_time_s(s: Shape, rows: Column, width: Column, rates: Rates) -> Seconds:
+    """Return the seconds of an MLP's activation function over [rows, width]."""
+    return _traffic(rows * width * (2.0 + s.gated), rates)
+
+
+def permute_time_s(s: Shape, rates: Rates) -> Seconds:
+    """Return the seconds of sorting token rows by expert and back."""
+    return _traffic(s.expert_rows * s.hidden * PERMUTE_PASSES, rates)
+
+
+def _traffic(elements: Column, rates: Rates) -> Seconds:
+    bytes_moved = elements * ACTIVATION_BYTES * rates.elementwise
+    forward = bytes_moved / rates.memory_bytes_per_s
+    return Seconds(forward, forward * BACKWARD_PASSES)
+
+
+def loss_time_s(s: Shape, rates: Rates) -> Column:
+    """Return the seconds of the cross entropy over the logits, forward and backward together."""
+    logits = s.tokens * s.vocab / s.tp
+    return logits * rates.cross_entropy / rates.memory_bytes_per_s
+
+
+def embedding_time_s(s: Shape, rates: Rates) -> Seconds:
+    """Return the seconds of reading embedding rows and of scattering their gradient."""
+    forward = 3.0 * s.tokens * s.hidden * ACTIVATION_BYTES / rates.memory_bytes_per_s
+    return Seconds(forward, forward)
+
+
+def layer_model_flops(s: Shape) -> Column:
+    """Return the FLOPs per token of one training step that model FLOPs utilisation counts.
+
+    6 per active matmul parameter (output projection in, input embedding out) plus causal
+    attention, 6 x layers x heads x head_dim x seq.
+    """
+    attention = sum_parameters(attention_matmuls(s)) * s.tp
+    dense = sum_parameters(mlp_matmuls(s, s.ffn)) * s.tp
+    matrices = (2.0 + s.gated) * s.hidden
+    expert = matrices * (s.top_k * s.expert_ffn + s.shared_ffn) + s.hidden * s.experts
+    dense_layers = s.layers - s.expert_layers
+    parameters = s.layers * attention + dense_layers * dense + s.expert_layers * expert
+    parameters = parameters + s.vocab * s.hidden
+    dim = np.where(s.kv_rank > 0, (s.nope_dim + s.rope_dim + s.value_dim) / 2, s.head_dim)
+    return 6.0 * parameters + 6.0 * s.layers * s.heads * dim * s.seq
+
+
+def sum_parameters(ops: list[Matmul]) -> Column:
+    """Return the weights that the products hold on one rank."""
+    total: Column = 0.0
+    for op in ops:
+        total = total + op.n * op.k * op.count
+    return total

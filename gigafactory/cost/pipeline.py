@@ -1,0 +1,59 @@
+"""Pipeline schedules: how many layers a stage holds, how long it idles, what it keeps in flight.
+
+Closed forms of one-forward-one-backward and its interleaved variant.
+Source: Narayanan et al. 2021, "Efficient Large-Scale Language Model Training on GPU Clusters",
+section 2.2; memory of the interleaved schedule: Korthikanti et al. 2022, section 4.2.3.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+
+from gigafactory.cost.columns import Column
+
+
+def stage_layers(layers: Column, pp: Column, stage: Column) -> Column:
+    """Return the layers of one stage; pp need not divide the layers.
+
+    Where layers are missing for even stages, the last stage does without one first and then the
+    first stage, where logits and embedding take a layer's slot (Llama 3: 126 layers on 16
+    stages); further ones go missing from the end, one a stage.
+
+    >>> [float(stage_layers(126, 16, s)) for s in (0, 1, 15)]
+    [7.0, 8.0, 7.0]
+    """
+    full = np.ceil(layers / pp - 1e-9)
+    missing = full * pp - layers
+    last = (stage == pp - 1) & (missing >= 1)
+    first = (stage == 0) & (missing >= 2) & (pp > 1)  # noqa: PLR2004
+    inner = (stage > 0) & (stage < pp - 1) & (stage >= pp + 1 - missing)
+    return np.maximum(full - np.where(last | first | inner, 1.0, 0.0), 0.0)
+
+
+def microbatches_in_flight(pp: Column, vpp: Column, microbatches: Column, stage: Column) -> Column:
+    """Return how many microbatches' activations of a whole stage are kept at once.
+
+    1F1B keeps pp - stage; interleaving keeps (pp - 1)/(pp vpp) of a pipeline more on stage 0.
+
+    >>> float(microbatches_in_flight(8, 3, 64, 0)), float(microbatches_in_flight(8, 1, 64, 7))
+    (10.333333333333334, 1.0)
+    """
+    plain = pp - stage
+    interleaved = (2.0 * (pp - stage - 1.0) + (vpp - 1.0) * pp + 1.0) / vpp
+    # Narayanan's warm-up: 2 (pp - stage - 1) + (vpp - 1) pp chunks, plus the one in hand.
+    kept = np.where(vpp > 1, interleaved, plain)
+    return np.minimum(kept, microbatches)
+
+
+def pipeline_time_s(
+    slowest_s: Column, mean_s: Column, pp: Column, vpp: Column, microbatches: Column
+) -> Column:
+    """Return the seconds of all microbatches through the pipeline, fill and drain included.
+
+    The slowest stage works on every microbatch; the (pp - 1) others are filled and drained at
+    their mean time, which interleaving cuts by vpp.
+
+    >>> float(pipeline_time_s(1.0, 1.0, 4, 1, 8)), float(pipeline_time_s(1.0, 1.0, 4, 2, 8))
+    (11.0, 9.5)
+    """
+    return microbatches * slowest_s + (pp - 1.0) / vpp * mean_s

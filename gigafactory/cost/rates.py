@@ -1,0 +1,73 @@
+"""How fast the machine and its software do each thing: the scalars every price is made with."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from gigafactory.spec.hardware import Tier
+from gigafactory.spec.kernels import (
+    AttentionKernel,
+    CollectiveKernel,
+    GemmKernel,
+    GroupedGemmKernel,
+)
+from gigafactory.spec.software import Features
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Rates:
+    """One accelerator in one fabric, run by one software profile at one precision.
+
+    Attributes:
+        gemm: Matmul kernel of the precision, at the sustained clock.
+        output_gemm: The same for the logits, which stay in bf16.
+        attention: Flash attention of the software's generation.
+        attention_backward: Backward over forward time of attention.
+        memory_bytes_per_s: HBM bandwidth that element-wise kernels reach.
+        weight_bytes: Bytes per parameter gathered over the network.
+        elementwise: Bytes that element-wise kernels move over what the formula counts.
+        cross_entropy: Bytes moved per logit, forward and backward.
+        tensor_hidden: Share of tensor-parallel time hidden under GEMMs.
+        pipeline_exposed: Share of pipeline transfer time that is exposed.
+        data_window: Share of the backward window that gradient reduction can use.
+        contention: Slow-down of compute per second of transfer that runs under it.
+        host_layer_s: Shortest time in which the host can launch one forward layer.
+        optimizer_bytes: Bytes that one optimizer step moves per parameter it owns.
+        straggler: Relative slow-down per doubling of the number of nodes.
+        imbalance: Rows of the fullest expert over the mean, dropless.
+        link_bytes_per_s: What one transfer reaches inside the scale-up domain.
+        nic_bytes_per_s: Scale-out bandwidth one accelerator's collectives reach.
+        exchange_share: Share of that which an all-to-all reaches.
+        memory_capacity_bytes: HBM of one accelerator.
+        reserved_bytes: What runtime, NCCL and fragmentation take of it.
+    """
+
+    gemm: GemmKernel
+    output_gemm: GemmKernel
+    grouped: GroupedGemmKernel
+    attention: AttentionKernel
+    attention_backward: float
+    collectives: dict[str, CollectiveKernel]
+    features: Features
+    peak_flops_per_s: float
+    memory_bytes_per_s: float
+    weight_bytes: float
+    elementwise: float
+    cross_entropy: float
+    tensor_hidden: float
+    pipeline_exposed: float
+    data_window: float
+    contention: float
+    host_layer_s: float
+    optimizer_bytes: float
+    straggler: float
+    imbalance: float
+    scale_up_domain: int
+    link_bytes_per_s: float
+    gpus_per_node: int
+    nic_bytes_per_s: float
+    exchange_share: float
+    nic_latency_s: float
+    tiers: tuple[Tier, ...]
+    memory_capacity_bytes: float
+    reserved_bytes: float

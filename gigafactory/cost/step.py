@@ -1,0 +1,244 @@
+"""Time of one training step: layers in stages, stages in a pipeline, gradients, optimizer.
+
+Each rank's compute, its scale-up link and its network card are resources; what one does while
+another works is hidden, what does not fit under it is exposed, and what is hidden slows the work
+above it by `Rates.contention`.
+"""
+
+from __future__ import annotations
+
+from typing import Final, NamedTuple
+
+import numpy as np
+
+from gigafactory.cost.collectives import hierarchical_time_s, point_to_point_time_s
+from gigafactory.cost.columns import Column, Grid
+from gigafactory.cost.layer import PARTS, LayerParts, LayerPrice
+from gigafactory.cost.memory import FULLY_SHARDED, SHARDED_GRADIENTS
+from gigafactory.cost.optimizer import optimizer_time_s, owned_share
+from gigafactory.cost.pipeline import pipeline_time_s, stage_layers
+from gigafactory.cost.rates import Rates
+
+
+class StepParts(NamedTuple):
+    """Seconds of one step; they sum to the step.
+
+    Attributes:
+        pipeline: All microbatches through the pipeline: layers, ends, transfers, bubble.
+        gathering: Of that, exposed gathering and scattering of sharded layers.
+        handing_on: Of that, exposed transfers between stages.
+        mean_stage: Seconds of one microbatch on the mean stage, without those two.
+        reduction: Exposed gradient reduction and parameter gathering at the step's end.
+        optimizer: The optimizer's passes.
+        jitter: Waiting for the slowest of all nodes.
+    """
+
+    pipeline: Column
+    gathering: Column
+    handing_on: Column
+    mean_stage: Column
+    reduction: Column
+    optimizer: Column
+    jitter: Column
+
+    @property
+    def total_s(self) -> Column:
+        """Return the seconds of the whole step."""
+        return self.pipeline + self.reduction + self.optimizer + self.jitter
+
+
+class DataTraffic(NamedTuple):
+    """Seconds of data-parallel collectives.
+
+    Attributes:
+        layer_gather: Gathering one fully sharded layer's weights.
+        layer_scatter: Reducing one fully sharded layer's gradients.
+        reduce: Reducing the fullest stage's gradients once.
+        gather: Gathering its parameters once.
+    """
+
+    layer_gather: Column
+    layer_scatter: Column
+    reduce: Column
+    gather: Column
+
+
+def data_traffic(price: LayerPrice, grid: Grid, rates: Rates) -> DataTraffic:
+    """Return the seconds of each data-parallel collective, experts over their own ranks."""
+    s, held = price.shape, price.held
+    ranks, shard = grid.dp * s.cp, grid.shard * s.cp
+    layers = stage_layers(s.layers, grid.pp, np.minimum(1.0, grid.pp - 1.0))
+    ends = np.where(grid.pp > 1, 1.0, 2.0 - s.tied)
+    stage = layers * held.dense + ends * held.end
+    width, wire = rates.weight_bytes, rates.features.gradient_bytes
+
+    def dense(kind: str, params: Column, per: float, group: Column) -> Column:
+        return hierarchical_time_s(kind, params * per, group, s.tp, rates)
+
+    traffic = [
+        dense("all_gather", held.dense, width, shard),
+        dense("reduce_scatter", held.dense, wire, shard),
+        dense("reduce_scatter", stage, wire, ranks),
+        np.where(
+            grid.sharding >= 1,
+            dense("all_gather", stage, width, ranks),
+            dense("all_gather", stage, wire, ranks),
+        ),
+    ]
+    if np.any(held.expert > 0):
+        span = s.ep * s.etp
+        expert_ranks = np.maximum(ranks * s.tp / span, 1.0)
+        expert_shard = np.maximum(shard * s.tp / span, 1.0)
+        cases = (
+            ("all_gather", held.expert, width, expert_shard),
+            ("reduce_scatter", held.expert, wire, expert_shard),
+            ("reduce_scatter", layers * held.expert, wire, expert_ranks),
+            ("all_gather", layers * held.expert, width, expert_ranks),
+        )
+        for i, (kind, params, per, group) in enumerate(cases):
+            traffic[i] = traffic[i] + hierarchical_time_s(kind, params * per, group, span, rates)
+    return DataTraffic(*traffic)
+
+
+def exposed_under(transfer: Column, work: Column, rates: Rates, *, overlap: bool) -> Column:
+    """Return what a transfer adds to the work it runs under: its rest, and contention.
+
+    >>> from types import SimpleNamespace
+    >>> float(exposed_under(3.0, 2.0, SimpleNamespace(contention=0.0), overlap=True))
+    1.0
+    """
+    if not overlap:
+        return transfer
+    return np.maximum(transfer - work, 0.0) + rates.contention * np.minimum(transfer, work)
+
+
+def sharded_layer_s(
+    price: LayerPrice, grid: Grid, traffic: DataTraffic, rates: Rates
+) -> Column:
+    """Return what full sharding adds to one layer and microbatch, forward and backward.
+
+    ZeRO-3 gathers weights before forward and again before backward and reduces gradients after
+    it; where software shards gradients only (ZeRO-2), the gathered weights are kept.
+    """
+    overlap = rates.features.overlap_data
+    forward = exposed_under(traffic.layer_gather, price.forward_s, rates, overlap=overlap)
+    again = np.where(grid.sharding >= FULLY_SHARDED, traffic.layer_gather, 0.0)
+    backward = exposed_under(
+        again + traffic.layer_scatter, price.backward_s, rates, overlap=overlap
+    )
+    return np.where(fully_sharded(grid, rates), forward + backward, 0.0)
+
+
+def fully_sharded(grid: Grid, rates: Rates) -> Column:
+    """Return where layers are gathered and scattered one by one."""
+    level = SHARDED_GRADIENTS if rates.features.fully_sharded else FULLY_SHARDED
+    return (grid.sharding >= level) & (grid.dp > 1)
+
+
+def reduction_s(price: LayerPrice, grid: Grid, traffic: DataTraffic, rates: Rates) -> Column:
+    """Return the exposed seconds of reducing gradients and gathering parameters once a step.
+
+    Reduction can run under the last microbatch's backward pass, bucket by bucket; with
+    interleaving under the last backward pass of every chunk but the first. The last bucket, one
+    layer or chunk, is always exposed. Gathering runs under the next step's forward pass likewise.
+    """
+    s = price.shape
+    layers = np.maximum(stage_layers(s.layers, grid.pp, np.minimum(1.0, grid.pp - 1.0)), 1.0)
+    buckets = np.where(grid.vpp > 1, grid.vpp, layers)
+    depth = np.where(grid.vpp > 1, grid.pp, 1.0) * (1.0 - 1.0 / buckets) * layers
+    depth = depth * rates.data_window
+    has = rates.features
+    reduce = exposed_under(
+        traffic.reduce, depth * price.backward_s, rates, overlap=has.overlap_data
+    )
+    gather = exposed_under(
+        traffic.gather, depth * price.forward_s, rates, overlap=has.overlap_parameters
+    )
+    last = traffic.reduce / buckets if has.overlap_data else 0.0
+    first = traffic.gather / buckets if has.overlap_parameters else 0.0
+    once = np.maximum(reduce, last) + np.maximum(gather, first)
+    # Full sharding has no such end: only the very first gather finds nothing to run under.
+    return np.where(fully_sharded(grid, rates), traffic.layer_gather, once)
+
+
+def step_parts(price: LayerPrice, grid: Grid, rates: Rates) -> StepParts:
+    """Return the seconds of one step for every layout of the grid.
+
+    Args:
+        price: The layer price of each layout's shape, one row per layout.
+        grid: The layouts.
+        rates: The machine and its software.
+    """
+    s = price.shape
+    traffic = data_traffic(price, grid, rates)
+    gathering = sharded_layer_s(price, grid, traffic, rates)
+    layer = price.forward_s + price.backward_s + gathering
+    hop = point_to_point_time_s(price.boundary_bytes, s.tp * s.cp * grid.dp, rates)
+    handing = np.where(grid.pp > 1, 2.0 * grid.vpp * hop * rates.pipeline_exposed, 0.0)
+    last = grid.pp - 1.0
+    slowest = np.maximum(
+        stage_layers(s.layers, grid.pp, np.minimum(1.0, last)) * layer,
+        np.maximum(
+            stage_layers(s.layers, grid.pp, np.zeros_like(last)) * layer + price.embedding_s,
+            stage_layers(s.layers, grid.pp, last) * layer + price.head_s,
+        ),
+    )
+    slowest = np.where(
+        grid.pp > 1, slowest, s.layers * layer + price.embedding_s + price.head_s
+    )
+    ends = price.head_s + price.embedding_s
+    mean = (s.layers * layer + ends) / grid.pp
+    pipeline = pipeline_time_s(
+        slowest + handing, mean + handing, grid.pp, grid.vpp, grid.microbatches
+    )
+    reduction = reduction_s(price, grid, traffic, rates)
+    optimizer = optimizer_time_s(owned_parameters(price, grid), rates.optimizer_bytes,
+                                 rates.memory_bytes_per_s)  # fmt: skip
+    nodes = np.maximum(s.tp * s.cp * grid.pp * grid.dp / rates.gpus_per_node, 1.0)
+    jitter = (pipeline + reduction) * rates.straggler * np.log2(nodes)
+    return StepParts(
+        pipeline=pipeline,
+        gathering=gathering * s.layers / grid.pp * grid.microbatches,
+        handing_on=handing * grid.microbatches,
+        mean_stage=mean - gathering * s.layers / grid.pp,
+        reduction=reduction,
+        optimizer=optimizer,
+        jitter=jitter,
+    )
+
+
+def owned_parameters(price: LayerPrice, grid: Grid) -> Column:
+    """Return the parameters that a rank of the fullest stage updates."""
+    s, held = price.shape, price.held
+    layers = stage_layers(s.layers, grid.pp, np.minimum(1.0, grid.pp - 1.0))
+    ends = np.where(grid.pp > 1, 1.0, 2.0 - s.tied)
+    ranks = grid.dp * s.cp
+    expert_ranks = np.maximum(ranks * s.tp / (s.ep * s.etp), 1.0)
+    dense = (layers * held.dense + ends * held.end) * owned_share(
+        grid.sharding, ranks, grid.shard * s.cp
+    )
+    expert_shard = np.maximum(expert_ranks * grid.shard / grid.dp, 1.0)
+    return dense + layers * held.expert * owned_share(grid.sharding, expert_ranks, expert_shard)
+
+
+def exposed_parts(
+    price: LayerPrice, layer: LayerParts, grid: Grid, step: StepParts
+) -> dict[str, Column]:
+    """Return the exposed seconds of a step by cause; they sum to `step.total_s`.
+
+    Layers and ends are counted on the mean stage; what the slowest stage and the fill and drain
+    of the pipeline add to it is the bubble.
+    """
+    per_layer = (layer.forward + layer.backward) * price.shape.layers / grid.pp
+    parts = {
+        name: per_layer[i] * grid.microbatches for i, name in enumerate(PARTS)
+    }
+    ends = (price.head_s + price.embedding_s) / grid.pp * grid.microbatches
+    parts["compute"] = parts["compute"] + ends
+    busy = step.mean_stage * grid.microbatches
+    parts["pipeline_comm"] = step.handing_on
+    parts["pipeline_bubble"] = step.pipeline - busy - step.gathering - step.handing_on
+    parts["data_comm"] = step.gathering + step.reduction
+    parts["optimizer"] = step.optimizer
+    parts["jitter"] = step.jitter
+    return parts

@@ -1,0 +1,1 @@
+"""The chatbot that cites live posts."""

@@ -1,0 +1,196 @@
+"""The answer to a planning question: the best layout and its promise, and what lost to it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from typing import Final, NamedTuple
+
+import numpy as np
+
+from gigafactory.errors import DoesNotFit
+from gigafactory.plan.cases import Case
+from gigafactory.plan.explain import what_would_fit, why_slower
+from gigafactory.plan.predict import predict, predict_all
+from gigafactory.plan.promise import Surroundings, promise
+from gigafactory.plan.search import Found, Index, pareto, search
+from gigafactory.plan.space import Question
+from gigafactory.spec.base import Spec
+from gigafactory.spec.cluster import Cluster
+from gigafactory.spec.job import Job
+from gigafactory.spec.layout import Layout
+from gigafactory.spec.promise import Promise
+
+NUM_ALTERNATIVES: Final = 5
+NUM_FRONT: Final = 12
+Choose = Callable[[Found], Index]
+
+
+class NothingFits(DoesNotFit):
+    """No layout fits; carries the one that needs least memory and what would make it fit."""
+
+    def __init__(self, layout: Layout, memory_bytes: float, would_fit_if: list[str]) -> None:
+        needs = f"{memory_bytes / 1e9:.1f} GB"
+        super().__init__(
+            f"no layout fits: the leanest needs {needs} per GPU; it would fit with "
+            f"{' or '.join(would_fit_if)}"
+        )
+        self.layout, self.memory_bytes, self.would_fit_if = layout, memory_bytes, would_fit_if
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Alternative(Spec):
+    """A layout that was not chosen, and why.
+
+    Attributes:
+        why: What costs it more than the best, largest first.
+    """
+
+    layout: Layout
+    step_time_s: float
+    memory_bytes: float
+    why: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Answer(Spec):
+    """The best plan, what it promises, and what the search looked at.
+
+    Attributes:
+        front: Layouts that no other beats in time, memory and GPUs at once.
+        notes: What the reader should know: idle GPUs, bounds in force.
+    """
+
+    promise: Promise
+    alternatives: tuple[Alternative, ...]
+    front: tuple[Alternative, ...]
+    considered: int
+    priced: int
+    fits: int
+    notes: tuple[str, ...] = ()
+
+
+class Point(NamedTuple):
+    """One size of a scaling curve."""
+
+    gpus_offered: int
+    promise: Promise
+
+
+def fastest(found: Found) -> Index:
+    """Return the rows from the fastest on."""
+    return found.order
+
+
+def answer(
+    question: Question,
+    job: Job,
+    around: Surroundings,
+    choose: Choose = fastest,
+    *,
+    sized: Callable[[int], Cluster] | None = None,
+    progress: Callable[[int], None] = lambda _: None,
+) -> Answer:
+    """Return the best layout of a question with its promise, and why the others lost.
+
+    Args:
+        question: Model, machine, batch, GPUs offered.
+        job: Tokens and dates.
+        around: Failures, site, prices.
+        choose: Ranks the layouts that fit, best first; may leave some out.
+        sized: Returns the cluster of a number of GPUs, where its size is what was asked for.
+        progress: Told the number of layouts priced so far.
+
+    Raises:
+        NothingFits: No layout fits the memory.
+        DoesNotFit: `choose` left none.
+    """
+    found = search(question, progress)
+    if not len(found.rows):
+        raise _nothing_fits(found)
+    rows = choose(found)
+    best = found.layout(found.rows[rows[0]])
+    machine = question.machine
+    if sized is not None:
+        machine = replace(machine, cluster=sized(best.num_gpus))
+    prediction = predict(_case(question, best), machine)
+    others = _distinct(found, rows)
+    front = pareto(found)[:NUM_FRONT]
+    return Answer(
+        promise=promise(question.model, job, best, prediction, machine, around),
+        alternatives=_alternatives(found, others, best),
+        front=_alternatives(found, front, best),
+        considered=found.considered,
+        priced=found.priced,
+        fits=len(found.rows),
+        notes=() if sized else _notes(question, best),
+    )
+
+
+def _case(question: Question, layout: Layout) -> Case:
+    return Case(question.model, layout, question.capacity_factor)
+
+
+def _nothing_fits(found: Found) -> NothingFits:
+    row, memory = found.closest
+    layout = found.layout(row)
+    predicted = predict(_case(found.question, layout), found.question.machine)
+    return NothingFits(layout, memory, what_would_fit(found.question, layout, predicted))
+
+
+def _distinct(found: Found, rows: Index) -> Index:
+    """Return the runners-up, each of another tensor, pipeline, context or expert degree."""
+    splits = found.space.splits[found.rows[rows, 0], :4]
+    depth = found.space.stages[found.rows[rows, 1], :1]
+    _, first = np.unique(np.concatenate([splits, depth], axis=1), axis=0, return_index=True)
+    return rows[np.sort(first)[1 : NUM_ALTERNATIVES + 1]]
+
+
+def _alternatives(found: Found, rows: Index, best: Layout) -> tuple[Alternative, ...]:
+    layouts = [best, *(found.layout(found.rows[row]) for row in rows)]
+    question = found.question
+    chosen, *others = predict_all([_case(question, x) for x in layouts], question.machine)
+    return tuple(
+        Alternative(
+            layout=layout,
+            step_time_s=other.step_time_s.expected,
+            memory_bytes=max(other.memory_per_stage_bytes),
+            why=why_slower(chosen, other),
+        )
+        for layout, other in zip(layouts[1:], others, strict=True)
+    )
+
+
+def _notes(question: Question, best: Layout) -> tuple[str, ...]:
+    idle = question.num_gpus - best.num_gpus
+    if not idle:
+        return ()
+    return (
+        f"{best.num_gpus:,} of {question.num_gpus:,} GPUs are used: no layout on more of them "
+        f"is faster at {best.global_batch_size:,} sequences per step",
+    )
+
+
+def scaling(
+    question: Question, job: Job, around: Surroundings, sizes: list[int]
+) -> list[Point]:
+    """Return the best promise for each number of GPUs offered, from one search of the largest.
+
+    Every layout of a smaller machine is also one of the largest, so a size's best is the fastest
+    row that is no larger. Sizes at which nothing fits are left out.
+    """
+    found = search(replace(question, num_gpus=max(sizes)))
+    order, gpus = found.order, found.num_gpus
+    points = []
+    for size in sizes:
+        rows = order[gpus[order] <= size]
+        if len(rows):
+            layout = found.layout(found.rows[rows[0]])
+            predicted = predict(_case(question, layout), question.machine)
+            machine = replace(
+                question.machine, cluster=replace(question.machine.cluster, num_gpus=size)
+            )
+            points.append(
+                Point(size, promise(question.model, job, layout, predicted, machine, around))
+            )
+    return points

@@ -1,0 +1,92 @@
+"""Models and layouts as columns: the bridge from nouns to arithmetic."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any, NamedTuple
+
+from gigafactory.cost.columns import (
+    RECOMPUTE_LEVEL,
+    SHARDING_LEVEL,
+    Grid,
+    Shape,
+    columns_of,
+)
+from gigafactory.spec.layout import Layout
+from gigafactory.spec.model import Model
+
+
+class Case(NamedTuple):
+    """One step to price: a model, how it is split, and its MoE capacity factor if it has one."""
+
+    model: Model
+    layout: Layout
+    capacity_factor: float | None = None
+
+
+def model_columns(model: Model) -> dict[str, Any]:
+    """Return the model's share of a `Shape`."""
+    experts, latent = model.experts, model.latent_attention
+    return {
+        "layers": model.num_layers,
+        "hidden": model.hidden_size,
+        "ffn": model.ffn_hidden_size,
+        "gated": float(model.gated),
+        "heads": model.num_heads,
+        "kv_heads": model.num_kv_heads,
+        "head_dim": model.head_dim,
+        "vocab": model.vocab_size,
+        "tied": float(model.tied_embeddings),
+        "rope": float(model.positions == "rope"),
+        "learned_rows": model.context_length if model.positions == "learned" else 0,
+        "experts": experts.num_experts if experts else 0,
+        "top_k": experts.top_k if experts else 0,
+        "expert_ffn": experts.ffn_hidden_size if experts else 0,
+        "shared_ffn": experts.shared_ffn_hidden_size if experts else 0,
+        "expert_layers": model.num_expert_layers,
+        "query_rank": latent.query_rank if latent else 0,
+        "kv_rank": latent.kv_rank if latent else 0,
+        "nope_dim": latent.nope_head_dim if latent else 0,
+        "rope_dim": latent.rope_head_dim if latent else 0,
+        "value_dim": latent.value_head_dim if latent else 0,
+    }
+
+
+def split_columns(layout: Layout) -> dict[str, Any]:
+    """Return the layout's share of a `Shape`."""
+    return {
+        "seq": layout.seq_len,
+        "micro_batch": layout.micro_batch_size,
+        "tp": layout.tensor_parallel,
+        "sp": float(layout.sequence_parallel and layout.tensor_parallel > 1),
+        "cp": layout.context_parallel,
+        "ep": layout.expert_parallel,
+        "etp": layout.expert_tensor_parallel,
+        "recompute": RECOMPUTE_LEVEL[layout.recompute],
+    }
+
+
+def grid_columns(layout: Layout) -> dict[str, Any]:
+    """Return the layout's `Grid` row."""
+    shard = layout.data_shard if layout.sharding == "hsdp" else None
+    return {
+        "pp": layout.pipeline_parallel,
+        "vpp": layout.virtual_pipeline,
+        "dp": layout.data_parallel,
+        "shard": shard or layout.data_parallel,
+        "sharding": SHARDING_LEVEL[layout.sharding],
+        "microbatches": layout.num_microbatches,
+    }
+
+
+def columns(cases: Sequence[Case]) -> tuple[Shape, Grid]:
+    """Return the columns of the given cases, one row each."""
+    shapes = [
+        model_columns(c.model) | split_columns(c.layout) | {"capacity": c.capacity_factor or 0.0}
+        for c in cases
+    ]
+    grids = [grid_columns(c.layout) for c in cases]
+    return (
+        columns_of(Shape, {name: [row[name] for row in shapes] for name in shapes[0]}),
+        columns_of(Grid, {name: [row[name] for row in grids] for name in grids[0]}),
+    )

@@ -1,0 +1,94 @@
+"""Turns a machine and its fitted numbers into the rates of one precision."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import Final
+
+from gigafactory.cost.kernels import BACKWARD_FLOPS_RATIO, attention_kernel
+from gigafactory.cost.rates import Rates
+from gigafactory.errors import SpecError
+from gigafactory.spec.kernels import AttentionKernel, GemmKernel
+from gigafactory.spec.machine import Machine
+
+KERNEL_DTYPE: Final = {"bf16": "bf16", "fp16": "bf16", "fp8": "fp8", "nvfp4": "nvfp4"}
+
+
+def precisions(machine: Machine) -> tuple[str, ...]:
+    """Return the precisions that the accelerator's kernels cover."""
+    return tuple(p for p, dtype in KERNEL_DTYPE.items() if dtype in machine.kernels.gemm)
+
+
+def rates_of(machine: Machine, precision: str, head_dim: int) -> Rates:
+    """Return how fast this machine works at one precision.
+
+    Raises:
+        SpecError: The accelerator has no kernels for the precision.
+    """
+    dtype = KERNEL_DTYPE[precision]
+    if dtype not in machine.kernels.gemm:
+        raise SpecError(
+            f"precision: {machine.cluster.accelerator.name} runs "
+            f"{', '.join(precisions(machine))}, got {precision!r}",
+            field="precision",
+        )
+    accelerator, features = machine.cluster.accelerator, machine.software.features
+    key = machine.kernels.accelerator
+    bandwidth = accelerator.memory_bytes_per_s * machine.factor("memory_share", key)
+    host_s = machine.factor("host_layer_s")
+    return Rates(
+        gemm=_gemm(machine, dtype),
+        output_gemm=_gemm(machine, "bf16"),
+        grouped=machine.kernels.grouped_gemm[dtype],
+        attention=_attention(machine, head_dim),
+        attention_backward=BACKWARD_FLOPS_RATIO / machine.factor("attention_backward_rate"),
+        collectives=machine.kernels.collectives,
+        features=features,
+        peak_flops_per_s=accelerator.peak_flops_per_s[precision],
+        memory_bytes_per_s=bandwidth,
+        weight_bytes=1.0 if dtype != "bf16" and not features.fully_sharded else 2.0,
+        elementwise=machine.factor("elementwise"),
+        cross_entropy=machine.factor("cross_entropy_bytes"),
+        tensor_hidden=machine.factor("tensor_hidden") if features.overlap_tensor else 0.0,
+        pipeline_exposed=machine.factor("pipeline_exposed"),
+        data_window=machine.factor("data_window"),
+        contention=machine.factor("contention"),
+        host_layer_s=host_s,
+        optimizer_bytes=machine.factor("optimizer_bytes"),
+        straggler=machine.factor("straggler"),
+        imbalance=machine.factor("imbalance"),
+        scale_up_domain=machine.cluster.scale_up_domain,
+        link_bytes_per_s=_link_bytes_per_s(machine),
+        gpus_per_node=machine.cluster.node.num_accelerators,
+        nic_bytes_per_s=machine.cluster.nic_bytes_per_s
+        * machine.factor("nic_share", machine.cluster.fabric.kind, key),
+        exchange_share=machine.factor("exchange_share"),
+        nic_latency_s=machine.cluster.fabric.tiers[0].hop_latency_s,
+        tiers=machine.cluster.fabric.tiers,
+        memory_capacity_bytes=accelerator.memory_bytes,
+        reserved_bytes=machine.factor("reserved_bytes"),
+    )
+
+
+def _gemm(machine: Machine, dtype: str) -> GemmKernel:
+    """Return the kernel at the clock that long runs sustain."""
+    kernel, name = machine.kernels.gemm[dtype], machine.cluster.accelerator.name
+    sustained = machine.calibration.lookup(
+        "sustained", f"{name}.{dtype}", f"{machine.kernels.accelerator}.{dtype}", dtype
+    )
+    return replace(kernel, peak_flops_per_s=kernel.peak_flops_per_s * sustained)
+
+
+def _attention(machine: Machine, head_dim: int) -> AttentionKernel:
+    """Return the measured kernel at the rate of the software's flash generation."""
+    kernel = attention_kernel(machine.kernels, head_dim)
+    generation = machine.software.features.attention
+    share = machine.calibration.lookup(
+        "attention", f"{generation}.{machine.kernels.accelerator}", generation
+    )
+    return replace(kernel, forward_flops_per_s=kernel.forward_flops_per_s * share)
+
+
+def _link_bytes_per_s(machine: Machine) -> float:
+    fast = [c.bytes_per_s for c in machine.kernels.collectives.values() if c.kind == "all_gather"]
+    return max(fast, default=machine.cluster.accelerator.scale_up_bytes_per_s or 0.0)

@@ -1,0 +1,248 @@
+"""One row of a table of runs, as a case to price and the machine it ran on.
+
+The columns are those of `docs/reference/files.md`. An empty cell takes its engine's documented
+default; whatever else is wrong with a row is one `SpecError` that names every fault.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import replace
+from math import isfinite
+from typing import Final, NamedTuple
+
+from gigafactory.errors import SpecError
+from gigafactory.plan.cases import Case
+from gigafactory.spec.layout import Layout
+from gigafactory.spec.model import Experts, Model
+
+REQUIRED: Final = (
+    "layers", "hidden", "ffn_hidden", "mlp", "heads", "vocab", "seq_len", "global_batch_seqs",
+    "micro_batch", "gpu", "n_gpus", "tp", "pp", "dp", "software",
+)  # fmt: skip
+EXPERT_TENSOR_SINCE: Final = 25.0  # first release year with experts split apart from the rest
+MODERN_MEGATRON: Final = 2023.0  # Megatron-LM releases from then on are Megatron-Core
+PLAIN_MEGATRON: Final = 2022.0
+LARGEST_COUNT: Final = 10**9
+
+
+class MachineKey(NamedTuple):
+    """Which machine and software a row ran on."""
+
+    gpu: str
+    gpus_per_node: int
+    network_gbps: float | None
+    software: str
+    features: frozenset[str]
+
+
+class Row(NamedTuple):
+    """A row understood.
+
+    Attributes:
+        cases: More than one where virtual pipeline is not published: the fastest that fits
+            counts.
+    """
+
+    cases: tuple[Case, ...]
+    machine: MachineKey
+
+
+class Cells:
+    """The cells of a row, read one by one; faults are gathered, not raised."""
+
+    def __init__(self, row: Mapping[str, str]) -> None:
+        self.row = row
+        self.faults: list[str] = []
+
+    def text(self, name: str, default: str = "") -> str:
+        """Return a cell's text, lower case, or the default where it is empty."""
+        return (self.row.get(name) or "").strip().lower() or default
+
+    def count(self, name: str, default: int | None = None, *, least: int = 1) -> int:
+        """Return a cell's whole number, or the default where it is empty."""
+        text = self.text(name)
+        if not text and default is not None:
+            return default
+        try:
+            value = float(text)
+        except ValueError:
+            value = float("nan")
+        if not isfinite(value) or value != int(value) or not least <= value <= LARGEST_COUNT:
+            self.faults.append(f"{name} must be a whole number from {least} on, got {text[:40]!r}")
+            return max(least, 1)
+        return int(value)
+
+    def one_of(self, name: str, default: str, choices: tuple[str, ...]) -> str:
+        """Return a cell's text, which must be one of `choices`."""
+        text = self.text(name, default)
+        if text not in choices:
+            self.faults.append(f"{name} must be one of {', '.join(choices)}, got {text[:40]!r}")
+            return choices[0]
+        return text
+
+
+def parse_row(row: Mapping[str, str], known: Callable[[str], Model | None]) -> Row:
+    """Return the case and the machine of a row.
+
+    Args:
+        row: Cells by column name.
+        known: Returns the catalog's model of a name. What the columns cannot say of a model
+            (latent attention, shared experts, leading dense layers) is taken from it.
+
+    Raises:
+        SpecError: Names every fault of the row.
+    """
+    cells = Cells(row)
+    features = frozenset(filter(None, cells.text("features").split(";")))
+    software = profile_name(cells.text("software"), cells.text("software_version"))
+    model = _model(cells, known)
+    layout = _layout(cells, software, features)
+    gbps = cells.text("node_network_gbps")
+    key = MachineKey(
+        cells.text("gpu"),
+        cells.count("gpus_per_node", 8),
+        float(cells.count("node_network_gbps")) if gbps else None,
+        software,
+        features,
+    )
+    if cells.faults:
+        raise SpecError("; ".join(cells.faults))
+    _check_world(layout, cells)
+    capacity = next((f.rpartition("-")[2] for f in features if f.startswith("moe-capacity-")), "")
+    factor = float(capacity) if capacity.replace(".", "", 1).isdigit() else None
+    return Row(tuple(Case(model, one, factor) for one in _stages(cells, layout, model)), key)
+
+
+def profile_name(software: str, version: str) -> str:
+    """Return the profile of a release: Megatron-LM changed its attention and overlap by year."""
+    year = _number(version)
+    if software == "megatron-lm" and year is not None:
+        if year < PLAIN_MEGATRON:
+            return "megatron-2021"
+        if year >= MODERN_MEGATRON:
+            return "megatron-core"
+    return software
+
+
+def _number(text: str) -> float | None:
+    """Return the year or release that a version starts with: 24.11.1 is 24.11."""
+    try:
+        return float(".".join(text.split(".")[:2]))
+    except ValueError:
+        return None
+
+
+def _model(cells: Cells, known: Callable[[str], Model | None]) -> Model:
+    heads, hidden = cells.count("heads"), cells.count("hidden")
+    num_experts = cells.count("experts", 0, least=0)
+    ffn = cells.count("ffn_hidden")
+    try:
+        model = Model(
+            name=cells.text("model", "row"),
+            num_layers=cells.count("layers"),
+            hidden_size=hidden,
+            ffn_hidden_size=ffn,
+            num_heads=heads,
+            num_kv_heads=cells.count("kv_heads", heads),
+            head_dim=cells.count("head_dim", max(hidden // heads, 1)),
+            vocab_size=cells.count("vocab"),
+            context_length=cells.count("seq_len"),
+            gated=cells.one_of("mlp", "gated", ("gated", "plain")) == "gated",
+            experts=Experts(
+                num_experts=num_experts, top_k=cells.count("topk"), ffn_hidden_size=ffn
+            )
+            if num_experts
+            else None,
+        )
+    except SpecError as error:
+        raise SpecError("; ".join([*cells.faults, str(error)])) from error
+    return _completed(model, known(model.name))
+
+
+def _completed(model: Model, entry: Model | None) -> Model:
+    """Return the row's model with what its columns cannot say, from the catalog's entry."""
+    if entry is None or entry.hidden_size != model.hidden_size:
+        return model
+    if (entry.experts is None) != (model.experts is None):
+        return model
+    experts = model.experts
+    if experts is not None and entry.experts is not None:
+        known = entry.experts
+        experts = replace(
+            experts,
+            shared_ffn_hidden_size=known.shared_ffn_hidden_size,
+            first_dense_layers=min(known.first_dense_layers, model.num_layers),
+            every=known.every,
+        )
+        model = replace(model, ffn_hidden_size=entry.ffn_hidden_size)
+    return replace(
+        model,
+        experts=experts,
+        gated=entry.gated,
+        tied_embeddings=entry.tied_embeddings,
+        latent_attention=entry.latent_attention,
+    )
+
+
+def _layout(cells: Cells, software: str, features: frozenset[str]) -> Layout:
+    tp, pp = cells.count("tp"), cells.count("pp")
+    sharded = software.startswith(("pytorch", "torchtitan", "maxtext"))
+    values = {
+        "data_parallel": cells.count("dp"),
+        "tensor_parallel": tp,
+        "sequence_parallel": cells.one_of("sp", "1" if tp > 1 else "0", ("0", "1")) == "1",
+        "pipeline_parallel": pp,
+        # A degree above 1 means nothing without a pipeline: some sources list it all the same.
+        "virtual_pipeline": cells.count("vpp", 1) if pp > 1 else 1,
+        "data_shard": cells.count("dp_shard") if cells.text("dp_shard") else None,
+        "context_parallel": cells.count("cp", 1),
+        "expert_parallel": cells.count("ep", 1),
+        "expert_tensor_parallel": _expert_tensor(cells, features, tp),
+        "micro_batch_size": cells.count("micro_batch"),
+        "global_batch_size": cells.count("global_batch_seqs"),
+        "seq_len": cells.count("seq_len"),
+        "sharding": cells.one_of(
+            "sharding", "zero3" if sharded else "zero1", ("none", "zero1", "zero2", "zero3", "hsdp")
+        ),
+        "recompute": cells.one_of("recompute", "none", ("none", "selective", "full")),
+        "precision": cells.one_of("precision", "bf16", ("bf16", "fp16", "fp8", "nvfp4")),
+        "schedule": "interleaved" if cells.count("vpp", 1) > 1 and pp > 1 else "1f1b",
+    }
+    try:
+        return Layout(**values)  # type: ignore[arg-type]
+    except SpecError as error:
+        raise SpecError("; ".join([*cells.faults, str(error)])) from error
+
+
+def _expert_tensor(cells: Cells, features: frozenset[str], tp: int) -> int:
+    """Return the split of each expert: as published, else what the release does by default."""
+    if not cells.text("experts"):
+        return 1
+    told = next((f.removeprefix("expert-tp=") for f in features if f.startswith("expert-tp=")), "")
+    if told.isdigit() and int(told) > 0:
+        return int(told)
+    release = _number(cells.text("software_version"))
+    return tp if release is not None and release < EXPERT_TENSOR_SINCE else 1
+
+
+def _check_world(layout: Layout, cells: Cells) -> None:
+    gpus = cells.count("n_gpus")
+    if layout.num_gpus != gpus:
+        raise SpecError(
+            f"n_gpus must be dp {layout.data_parallel} x tp {layout.tensor_parallel} x pp "
+            f"{layout.pipeline_parallel} x cp {layout.context_parallel} = {layout.num_gpus}, "
+            f"got {gpus}"
+        )
+
+
+def _stages(cells: Cells, layout: Layout, model: Model) -> list[Layout]:
+    """Return the layouts a row can mean: every virtual pipeline where none is published."""
+    pp = layout.pipeline_parallel
+    if pp == 1 or cells.text("vpp"):
+        return [layout]
+    found, most = [layout], -(-model.num_layers // pp)
+    for vpp in range(2, most + 1):
+        if most % vpp == 0 and layout.num_microbatches % pp == 0:
+            found.append(replace(layout, virtual_pipeline=vpp, schedule="interleaved"))
+    return found

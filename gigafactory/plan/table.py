@@ -1,0 +1,97 @@
+"""Predict a whole table of runs: rows of one machine and precision are priced together."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Callable, Sequence
+from typing import NamedTuple
+
+import numpy as np
+
+from gigafactory.cost.layer import price_layer
+from gigafactory.cost.operators import layer_model_flops
+from gigafactory.errors import SpecError
+from gigafactory.plan.cases import columns
+from gigafactory.plan.machine import rates_of
+from gigafactory.plan.predict import price, residual_interval
+from gigafactory.plan.rows import MachineKey, Row
+from gigafactory.spec.machine import Machine
+
+
+class RowPrediction(NamedTuple):
+    """What is predicted for one row of a table."""
+
+    step_time_s: float
+    step_time_low_s: float
+    step_time_high_s: float
+    mfu: float
+    tokens_per_s_per_gpu: float
+    model_tflops_per_gpu: float
+    memory_bytes: float
+    fits: bool
+
+
+Answer = RowPrediction | SpecError
+
+
+def predict_rows(
+    rows: Sequence[Row | SpecError], machine_of: Callable[[MachineKey], Machine]
+) -> list[Answer]:
+    """Return a prediction, or what is wrong, for every row, in order.
+
+    Args:
+        rows: Rows understood, or the fault of those that were not.
+        machine_of: Returns the machine of a key; its `SpecError` is that row's fault.
+    """
+    answers: list[Answer] = [row if isinstance(row, SpecError) else SpecError("") for row in rows]
+    groups: dict[tuple[MachineKey, str, int], list[int]] = defaultdict(list)
+    for i, row in enumerate(rows):
+        if not isinstance(row, SpecError):
+            case = row.cases[0]
+            groups[row.machine, case.layout.precision, case.model.head_dim].append(i)
+    for (key, precision, head_dim), members in groups.items():
+        chosen = [row for i in members if not isinstance(row := rows[i], SpecError)]
+        try:
+            found: Sequence[Answer] = _predict_group(chosen, machine_of(key), precision, head_dim)
+        except SpecError as error:
+            found = [error] * len(members)
+        for i, answer in zip(members, found, strict=True):
+            answers[i] = answer
+    return answers
+
+
+def _predict_group(
+    rows: Sequence[Row], machine: Machine, precision: str, head_dim: int
+) -> list[RowPrediction]:
+    """Return the predictions of rows that share machine, precision and head size."""
+    rates = rates_of(machine, precision, head_dim)
+    cases = [case for row in rows for case in row.cases]
+    shape, grid = columns(cases)
+    layers, _ = price_layer(shape, rates)
+    priced = price(layers, grid, rates)
+    seconds = np.asarray(priced.step.total_s)
+    memory = np.asarray(priced.memory_bytes)
+    gpus = np.array([case.layout.num_gpus for case in cases])
+    tokens = np.array([case.layout.tokens_per_step for case in cases])
+    flops_per_s = layer_model_flops(shape) * tokens / seconds / gpus
+    low, high = residual_interval(machine, precision)
+    fits = memory <= rates.memory_capacity_bytes
+    found, start = [], 0
+    for row in rows:
+        end = start + len(row.cases)
+        # Where several layouts are possible: the fastest that fits, else the fastest.
+        best = start + int(np.lexsort((seconds[start:end], ~fits[start:end]))[0])
+        found.append(
+            RowPrediction(
+                step_time_s=float(seconds[best]),
+                step_time_low_s=float(seconds[best] * low),
+                step_time_high_s=float(seconds[best] * high),
+                mfu=float(flops_per_s[best] / rates.peak_flops_per_s),
+                tokens_per_s_per_gpu=float(tokens[best] / seconds[best] / gpus[best]),
+                model_tflops_per_gpu=float(flops_per_s[best] / 1e12),
+                memory_bytes=float(memory[best]),
+                fits=bool(fits[best]),
+            )
+        )
+        start = end
+    return found

@@ -1,0 +1,1 @@
+"""Tables, plots, traces, pages."""

@@ -1,0 +1,63 @@
+"""Which training software runs the step: what it has, and the few numbers fitted for it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+from gigafactory.spec.base import Spec, require_one_of, require_positive
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Features(Spec):
+    """What a release of a training engine has. True and false, sizes: facts, not fits.
+
+    Attributes:
+        attention: "unfused" writes the score matrix; the others are flash generations.
+        fused_norms: RMS or layer norm, dropout and residual in fused kernels.
+        dropout: Trains with dropout (its masks are kept for the backward pass).
+        fully_sharded: FSDP: weights gathered layer by layer, in place of ZeRO-1.
+        overlap_data: Gradient reduction runs under the backward pass.
+        overlap_parameters: The parameter gather runs under the next forward pass.
+        overlap_tensor: Tensor-parallel transfers run under the GEMMs beside them.
+        async_tensor_backward: The input-gradient all-reduce runs under the weight gradient.
+        overlap_pipeline: Pipeline transfers run under compute.
+        gradient_bytes: Bytes per gradient element on the wire.
+        compiled: Element-wise chains are fused by a compiler.
+        cuda_graphs: Layers are launched as one graph.
+    """
+
+    attention: str = "flash2"
+    fused_norms: bool = True
+    dropout: bool = False
+    fully_sharded: bool = False
+    overlap_data: bool = True
+    overlap_parameters: bool = True
+    overlap_tensor: bool = False
+    async_tensor_backward: bool = True
+    overlap_pipeline: bool = False
+    gradient_bytes: float = 4.0
+    compiled: bool = False
+    cuda_graphs: bool = False
+
+    def __post_init__(self) -> None:
+        require_one_of(self, "attention", ("unfused", "triton", "flash2", "flash3"))
+        require_positive(self, "gradient_bytes")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Software(Spec):
+    """One software profile of the catalog, at one release.
+
+    Attributes:
+        family: Profiles of a family share fitted factors where a profile has too few runs.
+        features: What this release has.
+        factors: Fitted numbers by name; `catalog/data/calibration/step.toml` holds them.
+    """
+
+    name: str
+    title: str
+    family: str
+    features: Features
+    factors: dict[str, float] = field(default_factory=dict, hash=False)
+    note: str = ""
+    source: dict[str, str] = field(default_factory=dict, hash=False)

@@ -1,0 +1,9 @@
+"""Settings of every test: hypothesis draws the same examples on every run."""
+
+from __future__ import annotations
+
+from hypothesis import settings
+
+# No deadline: a slow machine is no bug. CI and desk draw alike, so that a failure repeats.
+settings.register_profile("ci", deadline=None, derandomize=True, max_examples=100)
+settings.load_profile("ci")
