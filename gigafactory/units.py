@@ -51,7 +51,15 @@ def show(value: float, unit: str, digits: int = 3) -> str:
     >>> show(1.5e8, "W"), show(0.0125, "s"), show(8e10, "B")
     ('150 MW', '12.5 ms', '80 GB')
     """
-    scales: tuple[tuple[float, str], ...] = ((1e18, "E"), (1e15, "P"), (1e12, "T"), (1e9, "G"), (1e6, "M"), (1e3, "k"), (1.0, ""))
+    scales: tuple[tuple[float, str], ...] = (
+        (1e18, "E"),
+        (1e15, "P"),
+        (1e12, "T"),
+        (1e9, "G"),
+        (1e6, "M"),
+        (1e3, "k"),
+        (1.0, ""),
+    )
     if unit == "s":
         scales = ((1.0, ""), (1e-3, "m"), (1e-6, "µ"))
     # Half a last digit below a scale rounds up to it: 999.96 kW is "1 MW", not "1e+03 kW".

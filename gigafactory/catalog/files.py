@@ -4,14 +4,16 @@ from __future__ import annotations
 
 import contextlib
 import os
-from collections.abc import Iterator
 from dataclasses import fields, is_dataclass
 from pathlib import Path
-from typing import Any, TextIO, TypeVar
+from typing import TYPE_CHECKING, Any, TextIO, TypeVar
 
 from gigafactory.catalog import loader, read
 from gigafactory.errors import CatalogError
 from gigafactory.spec.plan import Plan
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
 
 SpecT = TypeVar("SpecT")
 
@@ -61,7 +63,7 @@ def read_plan(path: Path | str) -> Plan:
 
 
 def write_whole(path: Path | str, text: str) -> None:
-    """Write text to a file so that a reader finds the old file or the new one, never a part.
+    """Write text to a file, whole or not at all.
 
     Raises:
         CatalogError: The file cannot be written; nothing is left behind.
@@ -72,34 +74,29 @@ def write_whole(path: Path | str, text: str) -> None:
 
 @contextlib.contextmanager
 def writing_whole(path: Path | str) -> Iterator[TextIO]:
-    """Give a file to write piece by piece; it takes its place when the block ends without error.
+    """Yield a file to write text to; a reader of `path` finds the old file or the whole new one.
+
+    An error inside the block leaves the old file as it was.
 
     Raises:
         CatalogError: The file cannot be written; nothing is left behind.
     """
     path = Path(path)
-    part = path.with_name(f".{path.name[:80]}.{os.getpid()}.part") if path.name else path
+    if not path.name or "\0" in str(path):
+        raise CatalogError(f"{str(path)!r}: cannot be written: no name of a file")
+    part = path.with_name(f".{path.name[:80]}.{os.urandom(4).hex()}.part")
     try:
-        # The default of 0o666 less the umask: a temporary file of `tempfile` would be private.
-        file = part.open("x", encoding="utf-8", newline="\n")
-    except (OSError, ValueError) as error:
-        raise _unwritable(path, error) from None
-    try:
-        with file:
+        with part.open("x", encoding="utf-8", newline="\n") as file:
             yield file
             file.flush()
             os.fsync(file.fileno())
         part.replace(path)
-    except OSError as error:
-        raise _unwritable(path, error) from None
+    except (OSError, UnicodeError) as error:
+        reason = getattr(error, "strerror", None) or error
+        raise CatalogError(f"{path}: cannot be written: {reason}") from None
     finally:
-        with contextlib.suppress(OSError):
+        with contextlib.suppress(OSError, UnicodeError):
             part.unlink(missing_ok=True)
-
-
-def _unwritable(path: Path, error: Exception) -> CatalogError:
-    reason = getattr(error, "strerror", None) or error
-    return CatalogError(f"{path}: cannot be written: {reason}")
 
 
 def _table(spec: object) -> dict[str, Any]:

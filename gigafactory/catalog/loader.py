@@ -7,7 +7,7 @@ from functools import cache
 from pathlib import Path
 from typing import Any, Final, TypeVar
 
-from gigafactory.catalog import check, huggingface, read
+from gigafactory.catalog import check, huggingface, read, wiring
 from gigafactory.errors import SpecError
 from gigafactory.spec.base import Spec
 from gigafactory.spec.cluster import Cluster, ClusterRecord
@@ -137,6 +137,23 @@ def cluster(name_or_path: str) -> Cluster:
             field="cluster",
         )
     return _entry(Cluster, "clusters", canonical("clusters", name_or_path))
+
+
+def cluster_of(accelerator_name: str, num_gpus: int) -> Cluster:
+    """Return an undated cluster of any size: the catalog's server, a network it would have.
+
+    Args:
+        accelerator_name: Name in the catalog, or a TOML file.
+        num_gpus: Number of accelerators.
+
+    Raises:
+        SpecError: Unknown accelerator, a count out of range, or a count for which the
+            accelerator needs a scale-out network whose rate was not published.
+    """
+    found = accelerator(accelerator_name)
+    servers = (node(name) for name in names("nodes"))
+    known = next((one for one in servers if one.accelerator == found.name), None)
+    return wiring.wired(found, known or wiring.assumed_node(found), num_gpus)
 
 
 def cluster_record(name: str) -> ClusterRecord:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 from functools import cache
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
 from gigafactory.catalog import loader
 from gigafactory.errors import SpecError
@@ -13,16 +13,19 @@ from gigafactory.spec.cluster import Cluster
 from gigafactory.spec.hardware import Accelerator, Fabric, Node, Tier
 from gigafactory.spec.kernels import KernelFit, scaled_fit
 from gigafactory.spec.machine import Machine
-from gigafactory.spec.software import Software
+
+if TYPE_CHECKING:
+    from gigafactory.spec.software import Software
 
 OMNI_PATH_BYTES_PER_S: Final = 50e9  # four 100 Gbit/s ports on a node of eight A100
+STEP: Final = loader.DATA / "calibration" / "step.toml"
 HOP_LATENCY_S: Final = 5e-6
 
 
 @cache
 def calibration() -> StepCalibration:
     """Return the fitted numbers of the step model."""
-    return loader.load(StepCalibration, loader.DATA / "calibration" / "step.toml")
+    return loader.load(StepCalibration, STEP)
 
 
 @cache

@@ -1,15 +1,13 @@
 """A cluster out of nothing but a number of accelerators: the servers and network it would have.
 
-Known servers are taken from the catalog; the network is a fat tree without oversubscription, as
-many tiers deep as its switches ask for. What is assumed stands in the cluster's `source`.
+The network is a fat tree without oversubscription, as many tiers deep as its switches ask for.
+What is assumed stands in the cluster's `source`.
 """
 
 from __future__ import annotations
 
-from dataclasses import replace
 from typing import Final
 
-from gigafactory.catalog import loader
 from gigafactory.errors import SpecError
 from gigafactory.spec.cluster import Cluster
 from gigafactory.spec.hardware import Accelerator, Fabric, Node, Tier
@@ -24,19 +22,13 @@ _KINDS: Final = {"Google": "ici", "AWS": "efa"}
 _ASSUMED: Final = "assumed: a fat tree of 64-port switches, without oversubscription"
 
 
-def cluster_of(accelerator_name: str, num_gpus: int) -> Cluster:
+def wired(accelerator: Accelerator, node: Node, num_gpus: int) -> Cluster:
     """Return an undated cluster of `num_gpus` accelerators, wired without oversubscription.
 
-    Args:
-        accelerator_name: Name in the catalog, or a TOML file.
-        num_gpus: Number of accelerators.
-
     Raises:
-        SpecError: Unknown accelerator, a count out of range, or a count for which the
-            accelerator needs a scale-out network whose rate was not published.
+        SpecError: A count out of range, or one for which the accelerator needs a scale-out
+            network whose rate was not published.
     """
-    accelerator = loader.accelerator(accelerator_name)
-    node = default_node(accelerator)
     cluster = Cluster(
         name=f"{num_gpus}x-{accelerator.name}",
         title=f"{num_gpus} x {accelerator.title}",
@@ -58,23 +50,19 @@ def cluster_of(accelerator_name: str, num_gpus: int) -> Cluster:
     return cluster
 
 
-def default_node(accelerator: Accelerator) -> Node:
-    """Return the server an accelerator comes in: of the catalog, else 8 or its whole domain."""
-    for name in loader.names("nodes"):
-        node = loader.node(name)
-        if node.accelerator == accelerator.name:
-            return node
+def assumed_node(accelerator: Accelerator) -> Node:
+    """Return a server of 8 accelerators, or of their scale-up domain where that is larger."""
     size = max(accelerator.scale_up_domain, SERVER)
-    node = Node(
+    nic = accelerator.nic_bytes_per_s
+    return Node(
         name=f"{size}x-{accelerator.name}",
         title=f"{size} x {accelerator.title}",
         accelerator=accelerator.name,
         num_accelerators=size,
+        nic_bytes_per_s=size * nic if nic else None,
         note="Assumed; power of the server not known.",
         source={"default": "assumed"},
     )
-    nic = accelerator.nic_bytes_per_s
-    return replace(node, nic_bytes_per_s=size * nic) if nic else node
 
 
 def fat_tree(num_gpus: int, gpus_per_node: int = SERVER, *, kind: str = "infiniband") -> Fabric:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import os
 import sys
 from typing import NoReturn
@@ -14,7 +13,7 @@ from gigafactory.errors import DoesNotFit, GigafactoryError
 
 app = typer.Typer(
     name="giga",
-    help="Plan, simulate, build and run AI training on a supercomputer. A run is a file: plan.toml.",
+    help="Plan AI training on a supercomputer, from a laptop to 100,000 GPUs. A run is a file.",
     no_args_is_help=True,
     add_completion=False,
     pretty_exceptions_enable=False,
@@ -51,7 +50,7 @@ def _report(error: GigafactoryError) -> int:
     """Print an expected failure: one line on stderr, with --json its object on stdout."""
     typer.echo(f"giga: {' '.join(str(error).split())}", err=True)
     if "--json" in sys.argv:
-        from gigafactory.report.answers import error_json
+        from gigafactory.report.as_json import error_json, one_line
 
-        typer.echo(json.dumps(error_json(error), allow_nan=False))
+        typer.echo(one_line(error_json(error)))
     return 1 if isinstance(error, DoesNotFit) else 2

@@ -10,6 +10,18 @@ import typer
 from gigafactory.errors import SpecError
 
 
+def command(
+    kind: Annotated[str | None, typer.Argument(help="models, accelerators, clusters, ...")] = None,
+    name: Annotated[str | None, typer.Argument(help="The entry to show with its sources.")] = None,
+    compare: Annotated[
+        bool, typer.Option("--compare", help="Line up the known clusters over time.")
+    ] = False,
+    as_json: Annotated[bool, typer.Option("--json", help="One line of JSON.")] = False,
+) -> None:
+    """List models, accelerators, clusters, sites; one entry with the source of each number."""
+    catalog(kind, name, compare=compare, as_json=as_json)
+
+
 def catalog(
     kind: str | None = None,
     name: str | None = None,
@@ -71,13 +83,3 @@ def _plural(kind: str) -> str:
 
     kind = kind.strip().lower()
     return f"{kind}s" if f"{kind}s" in loader.KINDS else kind
-
-
-def command(
-    kind: Annotated[str | None, typer.Argument(help="models, accelerators, clusters, …")] = None,
-    name: Annotated[str | None, typer.Argument(help="One entry, with its sources.")] = None,
-    compare: Annotated[bool, typer.Option(help="Line up the clusters over time.")] = False,
-    as_json: Annotated[bool, typer.Option("--json", help="One line of JSON.")] = False,
-) -> None:
-    """List models, accelerators, clusters, sites; or one entry with the source of each number."""
-    catalog(kind, name, compare=compare, as_json=as_json)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import Final
 
-from gigafactory.catalog import loader, wiring
+from gigafactory.catalog import loader
 from gigafactory.cli.request import DEFAULT_BATCH_TOKENS, Request
 from gigafactory.plan.answer import Point, scaling
 from gigafactory.spec.cluster import Cluster
@@ -38,7 +38,9 @@ def _curve(request: Request, batch_tokens: int) -> list[Point]:
 
 def _extended(cluster: Cluster) -> Cluster:
     """Return the cluster made larger than it is, on a network that grows with it."""
-    if cluster.num_gpus >= max(SIZES) or cluster.accelerator.name not in loader.names("accelerators"):
+    if cluster.num_gpus >= max(SIZES) or cluster.accelerator.name not in loader.names(
+        "accelerators"
+    ):
         return cluster
-    larger = wiring.cluster_of(cluster.accelerator.name, max(SIZES))
+    larger = loader.cluster_of(cluster.accelerator.name, max(SIZES))
     return replace(cluster, num_gpus=max(SIZES), fabric=larger.fabric)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
 from typing import Annotated
 
@@ -18,9 +17,11 @@ def explain(
     as_json: Annotated[bool, typer.Option("--json", help="One line of JSON.")] = False,
 ) -> None:
     """Show where the time and the memory of one step go, and what would shorten it."""
+    from rich.console import Console
+
     from gigafactory.errors import SpecError
-    from gigafactory.report import answers
-    from gigafactory.report import plan as report
+    from gigafactory.report import as_json as machine
+    from gigafactory.report.explain import print_explanation
     from gigafactory.report.explained import of_case, of_plan
 
     if (plan is None) == (case is None):
@@ -31,6 +32,16 @@ def explain(
 
         write_trace(told.case, told.machine, trace)
     if as_json:
-        typer.echo(json.dumps(answers.explain_json(told), allow_nan=False))
+        typer.echo(
+            machine.one_line(
+                machine.explain_json(
+                    told.title,
+                    told.case.layout,
+                    told.prediction,
+                    measured_s=told.measured_s,
+                    source=told.reference,
+                )
+            )
+        )
         return
-    report.print_explanation(told, report.console())
+    print_explanation(told, Console(highlight=False))

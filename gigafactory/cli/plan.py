@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -41,17 +40,20 @@ def plan(
     import datetime as dt
     import time
 
+    from rich.console import Console
+
     from gigafactory.catalog.files import write_plan
     from gigafactory.cli.request import Options, understand
     from gigafactory.plan.answer import NothingFits
-    from gigafactory.report import answers, plan as report
+    from gigafactory.report import as_json as machine
+    from gigafactory.report import plan as report
 
     options = Options(
         model=model, tokens=tokens, cluster=cluster, gpus=gpus, gpu=gpu, start=start, by=by,
         seq_len=seq_len, global_batch_tokens=global_batch_tokens, power_cap=power_cap,
         budget=budget, precision=precision, site=site, software=software, faults=faults,
     )  # fmt: skip
-    request = understand(options, dt.date.today())  # noqa: DTZ011  a calendar day, as people say it
+    request = understand(options, dt.date.today())
     for warning in request.warnings:
         typer.echo(f"giga: {warning}", err=True)
     begun = time.perf_counter()
@@ -59,7 +61,7 @@ def plan(
         answer = _answer(request)
     except NothingFits as error:
         if as_json:
-            typer.echo(json.dumps(answers.nothing_fits_json(error), allow_nan=False))
+            typer.echo(machine.one_line(machine.nothing_fits_json(error)))
         typer.echo(f"giga: {error}", err=True)
         raise typer.Exit(1) from None
     wall_s = time.perf_counter() - begun
@@ -68,9 +70,9 @@ def plan(
     if html is not None:
         _write_page(request, answer, html)
     if as_json:
-        typer.echo(json.dumps(answers.plan_json(answer, wall_s), allow_nan=False))
+        typer.echo(machine.one_line(machine.plan_json(answer, wall_s)))
         return
-    report.print_answer(answer, report.console(), wall_s)
+    report.print_answer(answer, Console(highlight=False), wall_s)
 
 
 def _answer(request: Request) -> Answer:

@@ -7,7 +7,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Final, TypeVar
 
-from gigafactory.catalog import loader, machines, wiring
+from gigafactory.catalog import loader, machines
 from gigafactory.errors import SpecError
 from gigafactory.plan.limits import Limits
 from gigafactory.plan.promise import Surroundings
@@ -74,7 +74,9 @@ def understand(options: Options, today: dt.date) -> Request:
     budget = _quantity("budget", options.budget, faults)
     start, by = _date("start", options.start, faults), _date("by", options.by, faults)
     if options.precision not in PRECISIONS:
-        faults.append(f"--precision must be one of {', '.join(PRECISIONS)}, got {options.precision!r}")
+        faults.append(
+            f"--precision must be one of {', '.join(PRECISIONS)}, got {options.precision!r}"
+        )
     cluster = _cluster(options, faults, limited=bool(by or power_cap or budget))
     model = _attempt(faults, lambda: loader.model(options.model))
     if faults or cluster is None or model is None or tokens is None:
@@ -93,8 +95,14 @@ def understand(options: Options, today: dt.date) -> Request:
             num_gpus=cluster.num_gpus,
             precision=options.precision,
         ),
-        job=Job(tokens=tokens, seq_len=seq_len, global_batch_size=batch, start=start,
-                precision=options.precision, by=by),  # fmt: skip
+        job=Job(
+            tokens=tokens,
+            seq_len=seq_len,
+            global_batch_size=batch,
+            start=start,
+            precision=options.precision,
+            by=by,
+        ),
         around=_surroundings(options, cluster),
         limits=_limits(options, by, power_cap, budget),
         warnings=warnings,
@@ -111,7 +119,7 @@ def _limits(
         by=by if free else None,
         power_cap_w=power_cap,
         budget_usd=budget,
-        sized=(lambda n: wiring.cluster_of(gpu or "", n)) if free else None,
+        sized=(lambda n: loader.cluster_of(gpu or "", n)) if free else None,
     )
 
 
@@ -141,7 +149,7 @@ def _cluster(options: Options, faults: list[str], *, limited: bool) -> Cluster |
     if not 1 <= size <= 100_000_000:
         faults.append(f"--gpus must be between 1 and 100000000, got {size}")
         return None
-    return _attempt(faults, lambda: wiring.cluster_of(gpu, size))
+    return _attempt(faults, lambda: loader.cluster_of(gpu, size))
 
 
 def _sequence(asked: int | None, context: int) -> int:
@@ -177,9 +185,7 @@ def _batch(asked: str | None, seq_len: int) -> tuple[int, tuple[str, ...]]:
     )
 
 
-def _quantity(
-    name: str, text: str | None, faults: list[str], most: float = 1e30
-) -> float | None:
+def _quantity(name: str, text: str | None, faults: list[str], most: float = 1e30) -> float | None:
     if text is None:
         return None
     try:

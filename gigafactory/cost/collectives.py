@@ -8,11 +8,15 @@ Source: NCCL's hierarchical and rail-aligned algorithms; the algebra is Thakur e
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 import numpy as np
 
-from gigafactory.cost.columns import Column
 from gigafactory.cost.kernels import collective_time_s
-from gigafactory.cost.rates import Rates
+
+if TYPE_CHECKING:
+    from gigafactory.cost.columns import Column
+    from gigafactory.cost.rates import Rates
 
 
 def local_ranks(group: Column, stride: Column, domain: float) -> Column:
@@ -62,9 +66,7 @@ def hierarchical_time_s(
     return across + np.where(inside > 1, within, 0.0)
 
 
-def all_to_all_time_s(
-    sent_bytes: Column, group: Column, stride: Column, rates: Rates
-) -> Column:
+def all_to_all_time_s(sent_bytes: Column, group: Column, stride: Column, rates: Rates) -> Column:
     """Return the seconds in which every rank sends `sent_bytes`, an equal part to each rank.
 
     The part for ranks of the same scale-up domain and the part for others travel at once.

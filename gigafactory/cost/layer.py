@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Final, NamedTuple
+from typing import TYPE_CHECKING, Final, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -13,7 +12,11 @@ from gigafactory.cost import operators as op
 from gigafactory.cost.collectives import all_to_all_time_s, hierarchical_time_s
 from gigafactory.cost.columns import Column, Columns, Shape
 from gigafactory.cost.memory import LayerBytes, Parameters, activation_bytes
-from gigafactory.cost.rates import Rates
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from gigafactory.cost.rates import Rates
 
 PARTS: Final = (
     "compute", "memory_bound", "tensor_comm", "context_comm", "expert_comm", "host",
@@ -121,7 +124,8 @@ def layer_parts(s: Shape, rates: Rates) -> LayerParts:
     projections = op.matmuls_time_s(op.attention_matmuls(s), rates.gemm)
     compute = _sum(attention, projections)
     traffic = op.elementwise_time_s(s, rates)
-    tensor, expert = tensor_time_s(s, rates), np.zeros(())
+    tensor = tensor_time_s(s, rates)
+    expert: Column = 0.0
     exchanges: Column = 1.0
     if np.any(share < 1):
         compute = _sum(compute, _mlp(s, s.ffn, 1 - share, rates))
@@ -129,8 +133,7 @@ def layer_parts(s: Shape, rates: Rates) -> LayerParts:
         exchanges = exchanges + (1 - share)
     if np.any(share > 0):
         compute = _sum(compute, _scaled(op.expert_matmuls_time_s(s, rates), share))
-        rows = op.activation_time_s(s, s.expert_rows, s.expert_ffn / s.etp, rates)
-        traffic = _sum(traffic, _scaled(_sum(rows, op.permute_time_s(s, rates)), share))
+        traffic = _sum(traffic, _scaled(op.expert_traffic_time_s(s, rates), share))
         expert = 2.0 * share * expert_time_s(s, rates)
     if np.any(s.shared_ffn > 0):
         compute = _sum(compute, _mlp(s, s.shared_ffn, share, rates))
@@ -173,7 +176,7 @@ def _redone(
     """Return what the backward pass computes again, by part: all of it, or its cheap share."""
     full = np.where(s.recompute > 1, 1.0, 0.0)
     selective = np.where(s.recompute == 1, 1.0, 0.0)
-    redone = [full * x for x in forward]
+    redone: list[Column] = [full * x for x in forward]
     if rates.features.attention == "unfused":
         redone[0] = redone[0] + selective * attention.forward
     else:

@@ -7,14 +7,16 @@ et al. 2020, "ZeRO", section 3, for what sharding divides.
 
 from __future__ import annotations
 
-from typing import Final, NamedTuple
+from typing import TYPE_CHECKING, Final, NamedTuple
 
 import numpy as np
 
-from gigafactory.cost.columns import Column, Grid, Shape
 from gigafactory.cost.optimizer import owned_share
 from gigafactory.cost.pipeline import microbatches_in_flight, stage_layers
-from gigafactory.cost.rates import Rates
+
+if TYPE_CHECKING:
+    from gigafactory.cost.columns import Column, Grid, Shape
+    from gigafactory.cost.rates import Rates
 
 WEIGHT_BYTES: Final = 2.0
 OPTIMIZER_BYTES: Final = 12.0  # fp32 master weight and both Adam moments
@@ -79,8 +81,10 @@ def activation_bytes(s: Shape, rates: Rates) -> LayerBytes:
 def attention_activation_bytes(s: Shape, rates: Rates) -> tuple[Column, Column]:
     """Return bytes kept by the attention core: its operands, and its score matrix if written."""
     plain = (2.0 * s.heads + 2.0 * s.kv_heads) * s.head_dim / s.tp
-    latent = s.query_rank + s.kv_rank + s.heads / s.tp * (
-        2.0 * (s.nope_dim + s.rope_dim) + 2.0 * s.value_dim
+    latent = (
+        s.query_rank
+        + s.kv_rank
+        + s.heads / s.tp * (2.0 * (s.nope_dim + s.rope_dim) + 2.0 * s.value_dim)
     )
     operands = np.where(s.kv_rank > 0, latent, plain) * s.tokens * ACTIVATION_BYTES
     if rates.features.attention != "unfused":
@@ -115,45 +119,118 @@ class Parameters(NamedTuple):
     end: Column
 
 
-def stage_bytes(
-    s: Shape, grid: Grid, held: Parameters, acts: LayerBytes, stage: Column, rates: Rates
-) -> StageBytes:
-    """Return the bytes on one rank of pipeline stage `stage` (from 0)."""
-    layers = stage_layers(s.layers, grid.pp, stage)
-    first, last = np.where(stage == 0, 1.0, 0.0), np.where(stage == grid.pp - 1, 1.0, 0.0)
-    ends = np.maximum(first, last) + first * last * (1.0 - s.tied)
-    dense, expert = layers * held.dense + ends * held.end, layers * held.expert
-    ranks = grid.dp * s.cp
-    expert_ranks = np.maximum(ranks * s.tp / (s.ep * s.etp), 1.0)
-    shard = grid.shard * s.cp
-    expert_shard = np.maximum(expert_ranks * grid.shard / grid.dp, 1.0)
-    owned = dense * owned_share(grid.sharding, ranks, shard)
-    owned = owned + expert * owned_share(grid.sharding, expert_ranks, expert_shard)
-    params = dense + expert
-    full = grid.sharding >= FULLY_SHARDED
-    in_flight = microbatches_in_flight(grid.pp, grid.vpp, grid.microbatches, stage)
-    gathered = GATHERED_LAYERS * (held.dense + held.expert) * (WEIGHT_BYTES + WEIGHT_BYTES)
-    return StageBytes(
-        weights=WEIGHT_BYTES * np.where(full, owned, params),
+class StateBytes(NamedTuple):
+    """Bytes per parameter that a rank keeps of weights, gradients and optimizer state."""
+
+    weights: Column
+    gradients: Column
+    optimizer: Column
+
+    @property
+    def total(self) -> Column:
+        """Return the sum of the three."""
+        return self.weights + self.gradients + self.optimizer
+
+
+def state_bytes(sharding: Column, ranks: Column, shard: Column, rates: Rates) -> StateBytes:
+    """Return the bytes per parameter that sharding over data-parallel ranks leaves on each.
+
+    ZeRO-1 divides the optimizer state, ZeRO-2 gradients too, ZeRO-3 weights too.
+    """
+    share = owned_share(sharding, ranks, shard)
+    return StateBytes(
+        weights=WEIGHT_BYTES * np.where(sharding >= FULLY_SHARDED, share, 1.0),
         gradients=rates.features.gradient_bytes
-        * np.where(grid.sharding >= SHARDED_GRADIENTS, owned, params),
-        optimizer=OPTIMIZER_BYTES * owned,
-        activations=layers * in_flight * acts.kept + acts.working,
-        logits=last * LOGIT_BYTES * s.tokens * s.vocab / s.tp,
-        buffers=np.where(full, gathered, 0.0),
-        runtime=np.zeros_like(params) + rates.reserved_bytes,
+        * np.where(sharding >= SHARDED_GRADIENTS, share, 1.0),
+        optimizer=OPTIMIZER_BYTES * share,
     )
 
 
-def peak_bytes(
-    s: Shape, grid: Grid, held: Parameters, acts: LayerBytes, rates: Rates
-) -> Column:
+class Held(NamedTuple):
+    """Bytes of state per dense and per expert parameter, and gathered buffers."""
+
+    dense: StateBytes
+    expert: StateBytes
+    buffers: Column
+
+
+def held_bytes(s: Shape, grid: Grid, held: Parameters, rates: Rates) -> Held:
+    """Return what each parameter costs on a rank; experts are sharded over their own ranks."""
+    ranks = grid.dp * s.cp
+    expert_ranks = np.maximum(ranks * s.tp / (s.ep * s.etp), 1.0)
+    expert_shard = np.maximum(expert_ranks * grid.shard / grid.dp, 1.0)
+    gathered = GATHERED_LAYERS * (held.dense + held.expert) * (WEIGHT_BYTES + WEIGHT_BYTES)
+    return Held(
+        dense=state_bytes(grid.sharding, ranks, grid.shard * s.cp, rates),
+        expert=state_bytes(grid.sharding, expert_ranks, expert_shard, rates),
+        buffers=np.where(grid.sharding >= FULLY_SHARDED, gathered, 0.0),
+    )
+
+
+class StageLoad(NamedTuple):
+    """What one stage holds, before it is turned into bytes of state.
+
+    Attributes:
+        dense: Parameters, experts left out.
+        expert: Parameters of experts.
+        activations: Bytes of activations in flight, and of the layer being worked on.
+        logits: Bytes.
+    """
+
+    dense: Column
+    expert: Column
+    activations: Column
+    logits: Column
+
+
+def stage_load(
+    s: Shape, grid: Grid, held: Parameters, acts: LayerBytes, stage: Column
+) -> StageLoad:
+    """Return what stage `stage` (from 0) holds."""
+    layers = stage_layers(s.layers, grid.pp, stage)
+    first, last = np.where(stage == 0, 1.0, 0.0), np.where(stage == grid.pp - 1, 1.0, 0.0)
+    ends = np.maximum(first, last) + first * last * (1.0 - s.tied)
+    in_flight = microbatches_in_flight(grid.pp, grid.vpp, grid.microbatches, stage)
+    return StageLoad(
+        dense=layers * held.dense + ends * held.end,
+        expert=layers * held.expert,
+        activations=layers * in_flight * acts.kept + acts.working,
+        logits=last * (LOGIT_BYTES * s.tokens * s.vocab / s.tp),
+    )
+
+
+def stage_bytes(
+    s: Shape, grid: Grid, held: Parameters, acts: LayerBytes, rates: Rates, *, stage: Column
+) -> StageBytes:
+    """Return the bytes on one rank of pipeline stage `stage` (from 0), by kind."""
+    load = stage_load(s, grid, held, acts, stage)
+    state = held_bytes(s, grid, held, rates)
+    return StageBytes(
+        weights=load.dense * state.dense.weights + load.expert * state.expert.weights,
+        gradients=load.dense * state.dense.gradients + load.expert * state.expert.gradients,
+        optimizer=load.dense * state.dense.optimizer + load.expert * state.expert.optimizer,
+        activations=load.activations,
+        logits=load.logits,
+        buffers=state.buffers,
+        runtime=np.zeros_like(load.dense) + rates.reserved_bytes,
+    )
+
+
+def peak_bytes(s: Shape, grid: Grid, held: Parameters, acts: LayerBytes, rates: Rates) -> Column:
     """Return the bytes on the fullest rank of the fullest stage.
 
     The first stage keeps most microbatches and the embedding, the second one layer more where
     stages are uneven, the last one the logits; the others lie between.
     """
+    state = held_bytes(s, grid, held, rates)
+    per_dense, per_expert = state.dense.total, state.expert.total
     peak: Column = 0.0
     for stage in (np.zeros_like(grid.pp), np.minimum(1.0, grid.pp - 1.0), grid.pp - 1.0):
-        peak = np.maximum(peak, stage_bytes(s, grid, held, acts, stage, rates).total)
-    return peak
+        load = stage_load(s, grid, held, acts, stage)
+        # The two are added first: they have fewer axes than the state.
+        kept = load.activations + load.logits
+        total = load.dense * per_dense + kept
+        if np.any(held.expert > 0):
+            total = total + load.expert * per_expert
+        peak = np.maximum(peak, total)
+    return peak + (state.buffers + rates.reserved_bytes)

@@ -1,21 +1,23 @@
 """Work of one layer, operator by operator: matmuls, attention, element-wise traffic, loss.
 
 Every function takes a `Shape`, whose entries are one rank's share of one microbatch, and
-returns seconds. Matmuls are `(m, n, k, count)`: an [m, k] by [k, n] product done `count` times.
+returns seconds. Matmuls are `(m, n, k, times)`: an [m, k] by [k, n] product done `times` times.
 Source: Narayanan et al. 2021, appendix; Korthikanti et al. 2022, section 4; DeepSeek-V2,
 section 2.1 (latent attention).
 """
 
 from __future__ import annotations
 
-from typing import Final, NamedTuple
+from typing import TYPE_CHECKING, Final, NamedTuple
 
 import numpy as np
 
-from gigafactory.cost.columns import Column, Shape
 from gigafactory.cost.kernels import attention_forward_time_s, gemm_time_s, grouped_gemm_time_s
-from gigafactory.cost.rates import Rates
-from gigafactory.spec.kernels import GemmKernel
+
+if TYPE_CHECKING:
+    from gigafactory.cost.columns import Column, Shape
+    from gigafactory.cost.rates import Rates
+    from gigafactory.spec.kernels import GemmKernel
 
 ACTIVATION_BYTES: Final = 2.0  # bf16 and fp16; fp8 training keeps activations in bf16
 
@@ -25,17 +27,17 @@ UNFUSED_PASSES: Final = 16.0
 FUSED_PASSES: Final = 12.0
 BACKWARD_PASSES: Final = 1.7  # gradients of input and weight read what forward read once
 SOFTMAX_FORWARD_PASSES: Final = 5.0  # scale and mask, softmax, dropout: read and write
+MERGE_BYTES: Final = 8.0  # a ring step's fp32 result is read and written once
 SOFTMAX_BACKWARD_PASSES: Final = 4.5
-PERMUTE_PASSES: Final = 4.0  # rows written by permute and read by unpermute, both ways
 
 
 class Matmul(NamedTuple):
-    """An [m, k] by [k, n] product, done `count` times."""
+    """An [m, k] by [k, n] product, done `times` times."""
 
     m: Column
     n: Column
     k: Column
-    count: Column
+    times: Column
 
 
 class Seconds(NamedTuple):
@@ -85,10 +87,10 @@ def output_matmuls(s: Shape) -> list[Matmul]:
 def matmuls_time_s(ops: list[Matmul], kernel: GemmKernel) -> Seconds:
     """Return the seconds of the products and of their input and weight gradients."""
     flat = np.stack(np.broadcast_arrays(*(x for op in ops for x in op)))
-    m, n, k, count = (flat[i :: len(Matmul._fields)] for i in range(len(Matmul._fields)))
-    m, n, k = (np.where((count > 0) & (x > 0), x, 1.0) for x in (m, n, k))
+    m, n, k, times = (flat[i :: len(Matmul._fields)] for i in range(len(Matmul._fields)))
+    m, n, k = (np.where((times > 0) & (x > 0), x, 1.0) for x in (m, n, k))
     three = gemm_time_s(np.stack([m, m, k]), np.stack([n, k, n]), np.stack([k, n, m]), kernel)
-    forward, inputs, weights = (three * count).sum(axis=1)
+    forward, inputs, weights = (three * times).sum(axis=1)
     return Seconds(forward, inputs + weights)
 
 
@@ -110,17 +112,20 @@ def expert_matmuls_time_s(s: Shape, rates: Rates) -> Seconds:
 
 
 def attention_time_s(s: Shape, rates: Rates) -> Seconds:
-    """Return the seconds of the attention core; context parallelism splits it evenly."""
+    """Return the seconds of the attention core.
+
+    A context-parallel ring runs one kernel per block of keys, each on a sequence cp times
+    shorter, evenly loaded (zigzag), and merges the blocks' results.
+    """
     if rates.features.attention == "unfused":
         return unfused_attention_time_s(s, rates)
     dim = np.where(s.kv_rank > 0, (s.nope_dim + s.rope_dim + s.value_dim) / 2, s.head_dim)
-    heads = s.heads / s.tp
-    forward = (
-        attention_forward_time_s(
-            s.micro_batch, s.seq, s.seq, heads, s.kv_heads, dim, rates.attention, causal=True
-        )
-        / s.cp
+    heads, block = s.heads / s.tp, s.seq / s.cp
+    forward = s.cp * attention_forward_time_s(
+        s.micro_batch, block, block, heads, s.kv_heads, dim, rates.attention, causal=True
     )
+    merged = (s.cp - 1.0) * s.tokens * heads * dim * MERGE_BYTES
+    forward = forward + merged / rates.memory_bytes_per_s
     return Seconds(forward, forward * rates.attention_backward)
 
 
@@ -155,9 +160,14 @@ def activation_time_s(s: Shape, rows: Column, width: Column, rates: Rates) -> Se
     return _traffic(rows * width * (2.0 + s.gated), rates)
 
 
-def permute_time_s(s: Shape, rates: Rates) -> Seconds:
-    """Return the seconds of sorting token rows by expert and back."""
-    return _traffic(s.expert_rows * s.hidden * PERMUTE_PASSES, rates)
+def expert_traffic_time_s(s: Shape, rates: Rates) -> Seconds:
+    """Return the seconds of sorting rows by expert and back, quantising them and activating.
+
+    Bytes per element of [rows, hidden] as measured beside the grouped products.
+    """
+    moved = s.expert_rows * s.hidden * rates.grouped.moved_bytes_per_element
+    forward = moved / rates.gemm.memory_bytes_per_s
+    return Seconds(forward, forward * BACKWARD_PASSES)
 
 
 def _traffic(elements: Column, rates: Rates) -> Seconds:
@@ -199,5 +209,5 @@ def sum_parameters(ops: list[Matmul]) -> Column:
     """Return the weights that the products hold on one rank."""
     total: Column = 0.0
     for op in ops:
-        total = total + op.n * op.k * op.count
+        total = total + op.n * op.k * op.times
     return total

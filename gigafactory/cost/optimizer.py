@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 import numpy as np
 
-from gigafactory.cost.columns import Column
+if TYPE_CHECKING:
+    from gigafactory.cost.columns import Column
 
 
 def optimizer_time_s(
@@ -28,5 +31,5 @@ def owned_share(sharding: Column, data_ranks: Column, shard: Column) -> Column:
     >>> float(owned_share(1.0, 8, 8)), float(owned_share(0.0, 8, 8))
     (0.125, 1.0)
     """
-    ranks = np.where(sharding >= 3, shard, data_ranks)  # noqa: PLR2004
+    ranks = np.where(sharding >= 3, shard, data_ranks)
     return np.where(sharding >= 1, 1.0 / ranks, 1.0)

@@ -7,9 +7,12 @@ section 2.2; memory of the interleaved schedule: Korthikanti et al. 2022, sectio
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 import numpy as np
 
-from gigafactory.cost.columns import Column
+if TYPE_CHECKING:
+    from gigafactory.cost.columns import Column
 
 
 def stage_layers(layers: Column, pp: Column, stage: Column) -> Column:
@@ -25,9 +28,10 @@ def stage_layers(layers: Column, pp: Column, stage: Column) -> Column:
     full = np.ceil(layers / pp - 1e-9)
     missing = full * pp - layers
     last = (stage == pp - 1) & (missing >= 1)
-    first = (stage == 0) & (missing >= 2) & (pp > 1)  # noqa: PLR2004
+    first = (stage == 0) & (missing >= 2) & (pp > 1)
     inner = (stage > 0) & (stage < pp - 1) & (stage >= pp + 1 - missing)
-    return np.maximum(full - np.where(last | first | inner, 1.0, 0.0), 0.0)
+    fewer: Column = np.where(last | first | inner, 1.0, 0.0)
+    return full - fewer
 
 
 def microbatches_in_flight(pp: Column, vpp: Column, microbatches: Column, stage: Column) -> Column:

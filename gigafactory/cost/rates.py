@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
-from gigafactory.spec.hardware import Tier
-from gigafactory.spec.kernels import (
-    AttentionKernel,
-    CollectiveKernel,
-    GemmKernel,
-    GroupedGemmKernel,
-)
-from gigafactory.spec.software import Features
+if TYPE_CHECKING:
+    from gigafactory.spec.hardware import Tier
+    from gigafactory.spec.kernels import (
+        AttentionKernel,
+        CollectiveKernel,
+        GemmKernel,
+        GroupedGemmKernel,
+    )
+    from gigafactory.spec.software import Features
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -7,17 +7,21 @@ above it by `Rates.contention`.
 
 from __future__ import annotations
 
-from typing import Final, NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 
 from gigafactory.cost.collectives import hierarchical_time_s, point_to_point_time_s
-from gigafactory.cost.columns import Column, Grid
 from gigafactory.cost.layer import PARTS, LayerParts, LayerPrice
 from gigafactory.cost.memory import FULLY_SHARDED, SHARDED_GRADIENTS
 from gigafactory.cost.optimizer import optimizer_time_s, owned_share
 from gigafactory.cost.pipeline import pipeline_time_s, stage_layers
-from gigafactory.cost.rates import Rates
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+    from gigafactory.cost.columns import Column, Grid
+    from gigafactory.cost.rates import Rates
 
 
 class StepParts(NamedTuple):
@@ -25,9 +29,8 @@ class StepParts(NamedTuple):
 
     Attributes:
         pipeline: All microbatches through the pipeline: layers, ends, transfers, bubble.
-        gathering: Of that, exposed gathering and scattering of sharded layers.
-        handing_on: Of that, exposed transfers between stages.
-        mean_stage: Seconds of one microbatch on the mean stage, without those two.
+        gathering: Exposed gathering and scattering of one fully sharded layer, one microbatch.
+        handing_on: Exposed transfers between stages, one microbatch.
         reduction: Exposed gradient reduction and parameter gathering at the step's end.
         optimizer: The optimizer's passes.
         jitter: Waiting for the slowest of all nodes.
@@ -36,7 +39,6 @@ class StepParts(NamedTuple):
     pipeline: Column
     gathering: Column
     handing_on: Column
-    mean_stage: Column
     reduction: Column
     optimizer: Column
     jitter: Column
@@ -55,12 +57,14 @@ class DataTraffic(NamedTuple):
         layer_scatter: Reducing one fully sharded layer's gradients.
         reduce: Reducing the fullest stage's gradients once.
         gather: Gathering its parameters once.
+        replicas: Reducing a hybrid shard's gradients between its copies.
     """
 
     layer_gather: Column
     layer_scatter: Column
     reduce: Column
     gather: Column
+    replicas: Column
 
 
 def data_traffic(price: LayerPrice, grid: Grid, rates: Rates) -> DataTraffic:
@@ -79,12 +83,12 @@ def data_traffic(price: LayerPrice, grid: Grid, rates: Rates) -> DataTraffic:
         dense("all_gather", held.dense, width, shard),
         dense("reduce_scatter", held.dense, wire, shard),
         dense("reduce_scatter", stage, wire, ranks),
-        np.where(
-            grid.sharding >= 1,
-            dense("all_gather", stage, width, ranks),
-            dense("all_gather", stage, wire, ranks),
-        ),
+        dense("all_gather", stage, width, ranks),
     ]
+    unsharded = grid.sharding < 1
+    if np.any(unsharded):
+        # Without sharding the gather is the second half of an all-reduce of gradients.
+        traffic[3] = np.where(unsharded, dense("all_gather", stage, wire, ranks), traffic[3])
     if np.any(held.expert > 0):
         span = s.ep * s.etp
         expert_ranks = np.maximum(ranks * s.tp / span, 1.0)
@@ -97,7 +101,13 @@ def data_traffic(price: LayerPrice, grid: Grid, rates: Rates) -> DataTraffic:
         )
         for i, (kind, params, per, group) in enumerate(cases):
             traffic[i] = traffic[i] + hierarchical_time_s(kind, params * per, group, span, rates)
-    return DataTraffic(*traffic)
+    hybrid = (grid.sharding >= FULLY_SHARDED) & (grid.shard < grid.dp)
+    if not np.any(hybrid):
+        return DataTraffic(*traffic, replicas=0.0)
+    # Between the copies of a hybrid shard each rank reduces its own share of the stage.
+    owned = (stage + layers * held.expert) * wire / shard
+    copies = hierarchical_time_s("all_reduce", owned, grid.dp / grid.shard, s.tp * shard, rates)
+    return DataTraffic(*traffic, replicas=np.where(hybrid, copies, 0.0))
 
 
 def exposed_under(transfer: Column, work: Column, rates: Rates, *, overlap: bool) -> Column:
@@ -112,9 +122,7 @@ def exposed_under(transfer: Column, work: Column, rates: Rates, *, overlap: bool
     return np.maximum(transfer - work, 0.0) + rates.contention * np.minimum(transfer, work)
 
 
-def sharded_layer_s(
-    price: LayerPrice, grid: Grid, traffic: DataTraffic, rates: Rates
-) -> Column:
+def sharded_layer_s(price: LayerPrice, grid: Grid, traffic: DataTraffic, rates: Rates) -> Column:
     """Return what full sharding adds to one layer and microbatch, forward and backward.
 
     ZeRO-3 gathers weights before forward and again before backward and reduces gradients after
@@ -129,10 +137,10 @@ def sharded_layer_s(
     return np.where(fully_sharded(grid, rates), forward + backward, 0.0)
 
 
-def fully_sharded(grid: Grid, rates: Rates) -> Column:
+def fully_sharded(grid: Grid, rates: Rates) -> NDArray[np.bool_]:
     """Return where layers are gathered and scattered one by one."""
     level = SHARDED_GRADIENTS if rates.features.fully_sharded else FULLY_SHARDED
-    return (grid.sharding >= level) & (grid.dp > 1)
+    return np.asarray((grid.sharding >= level) & (grid.dp > 1))
 
 
 def reduction_s(price: LayerPrice, grid: Grid, traffic: DataTraffic, rates: Rates) -> Column:
@@ -157,8 +165,12 @@ def reduction_s(price: LayerPrice, grid: Grid, traffic: DataTraffic, rates: Rate
     last = traffic.reduce / buckets if has.overlap_data else 0.0
     first = traffic.gather / buckets if has.overlap_parameters else 0.0
     once = np.maximum(reduce, last) + np.maximum(gather, first)
-    # Full sharding has no such end: only the very first gather finds nothing to run under.
-    return np.where(fully_sharded(grid, rates), traffic.layer_gather, once)
+    # Full sharding has no such end: only the very first gather finds nothing to run under. A
+    # hybrid still reduces between its copies, under the last backward pass.
+    copies = exposed_under(
+        traffic.replicas, depth * price.backward_s, rates, overlap=has.overlap_data
+    )
+    return np.where(fully_sharded(grid, rates), traffic.layer_gather + copies, once)
 
 
 def step_parts(price: LayerPrice, grid: Grid, rates: Rates) -> StepParts:
@@ -183,9 +195,7 @@ def step_parts(price: LayerPrice, grid: Grid, rates: Rates) -> StepParts:
             stage_layers(s.layers, grid.pp, last) * layer + price.head_s,
         ),
     )
-    slowest = np.where(
-        grid.pp > 1, slowest, s.layers * layer + price.embedding_s + price.head_s
-    )
+    slowest = np.where(grid.pp > 1, slowest, s.layers * layer + price.embedding_s + price.head_s)
     ends = price.head_s + price.embedding_s
     mean = (s.layers * layer + ends) / grid.pp
     pipeline = pipeline_time_s(
@@ -194,13 +204,12 @@ def step_parts(price: LayerPrice, grid: Grid, rates: Rates) -> StepParts:
     reduction = reduction_s(price, grid, traffic, rates)
     optimizer = optimizer_time_s(owned_parameters(price, grid), rates.optimizer_bytes,
                                  rates.memory_bytes_per_s)  # fmt: skip
-    nodes = np.maximum(s.tp * s.cp * grid.pp * grid.dp / rates.gpus_per_node, 1.0)
-    jitter = (pipeline + reduction) * rates.straggler * np.log2(nodes)
+    nodes = np.maximum(s.tp * s.cp * grid.dp / rates.gpus_per_node * grid.pp, 1.0)
+    jitter = (pipeline + reduction) * (rates.straggler * np.log2(nodes))
     return StepParts(
         pipeline=pipeline,
-        gathering=gathering * s.layers / grid.pp * grid.microbatches,
-        handing_on=handing * grid.microbatches,
-        mean_stage=mean - gathering * s.layers / grid.pp,
+        gathering=gathering,
+        handing_on=handing,
         reduction=reduction,
         optimizer=optimizer,
         jitter=jitter,
@@ -230,15 +239,15 @@ def exposed_parts(
     of the pipeline add to it is the bubble.
     """
     per_layer = (layer.forward + layer.backward) * price.shape.layers / grid.pp
-    parts = {
-        name: per_layer[i] * grid.microbatches for i, name in enumerate(PARTS)
-    }
+    parts = {name: per_layer[i] * grid.microbatches for i, name in enumerate(PARTS)}
     ends = (price.head_s + price.embedding_s) / grid.pp * grid.microbatches
     parts["compute"] = parts["compute"] + ends
-    busy = step.mean_stage * grid.microbatches
-    parts["pipeline_comm"] = step.handing_on
-    parts["pipeline_bubble"] = step.pipeline - busy - step.gathering - step.handing_on
-    parts["data_comm"] = step.gathering + step.reduction
+    busy = sum(parts.values())
+    gathering = step.gathering * price.shape.layers / grid.pp * grid.microbatches
+    handing_on = step.handing_on * grid.microbatches
+    parts["pipeline_comm"] = handing_on
+    parts["pipeline_bubble"] = step.pipeline - busy - gathering - handing_on
+    parts["data_comm"] = gathering + step.reduction
     parts["optimizer"] = step.optimizer
     parts["jitter"] = step.jitter
     return parts

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass, replace
-from typing import Final, NamedTuple
+from typing import TYPE_CHECKING, Final, NamedTuple
 
 import numpy as np
 
@@ -14,12 +14,14 @@ from gigafactory.plan.explain import what_would_fit, why_slower
 from gigafactory.plan.predict import predict, predict_all
 from gigafactory.plan.promise import Surroundings, promise
 from gigafactory.plan.search import Found, Index, pareto, search
-from gigafactory.plan.space import Question
 from gigafactory.spec.base import Spec
-from gigafactory.spec.cluster import Cluster
-from gigafactory.spec.job import Job
 from gigafactory.spec.layout import Layout
 from gigafactory.spec.promise import Promise
+
+if TYPE_CHECKING:
+    from gigafactory.plan.space import Question
+    from gigafactory.spec.cluster import Cluster
+    from gigafactory.spec.job import Job
 
 NUM_ALTERNATIVES: Final = 5
 NUM_FRONT: Final = 12
@@ -117,13 +119,13 @@ def answer(
     others = _distinct(found, rows)
     front = pareto(found)[:NUM_FRONT]
     return Answer(
-        promise=promise(question.model, job, best, prediction, machine, around),
+        promise=promise(question.model, job, best, prediction, machine=machine, around=around),
         alternatives=_alternatives(found, others, best),
         front=_alternatives(found, front, best),
         considered=found.considered,
         priced=found.priced,
         fits=len(found.rows),
-        notes=() if sized else _notes(question, best),
+        notes=() if sized else _notes(question, best, found, rows),
     )
 
 
@@ -161,19 +163,19 @@ def _alternatives(found: Found, rows: Index, best: Layout) -> tuple[Alternative,
     )
 
 
-def _notes(question: Question, best: Layout) -> tuple[str, ...]:
+def _notes(question: Question, best: Layout, found: Found, rows: Index) -> tuple[str, ...]:
     idle = question.num_gpus - best.num_gpus
+    fastest_of_all = int(found.order[0]) == int(rows[0])
+    why = "no layout on more of them is faster" if fastest_of_all else "no more keep the limits"
     if not idle:
         return ()
     return (
-        f"{best.num_gpus:,} of {question.num_gpus:,} GPUs are used: no layout on more of them "
-        f"is faster at {best.global_batch_size:,} sequences per step",
+        f"{best.num_gpus:,} of {question.num_gpus:,} GPUs are used: {why} at "
+        f"{best.global_batch_size:,} sequences per step",
     )
 
 
-def scaling(
-    question: Question, job: Job, around: Surroundings, sizes: list[int]
-) -> list[Point]:
+def scaling(question: Question, job: Job, around: Surroundings, sizes: list[int]) -> list[Point]:
     """Return the best promise for each number of GPUs offered, from one search of the largest.
 
     Every layout of a smaller machine is also one of the largest, so a size's best is the fastest
@@ -191,6 +193,9 @@ def scaling(
                 question.machine, cluster=replace(question.machine.cluster, num_gpus=size)
             )
             points.append(
-                Point(size, promise(question.model, job, layout, predicted, machine, around))
+                Point(
+                    size,
+                    promise(question.model, job, layout, predicted, machine=machine, around=around),
+                )
             )
     return points

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from typing import Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from gigafactory.cost.columns import (
     RECOMPUTE_LEVEL,
@@ -12,8 +11,13 @@ from gigafactory.cost.columns import (
     Shape,
     columns_of,
 )
-from gigafactory.spec.layout import Layout
-from gigafactory.spec.model import Model
+from gigafactory.errors import SpecError
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from gigafactory.spec.layout import Layout
+    from gigafactory.spec.model import Model
 
 
 class Case(NamedTuple):
@@ -22,6 +26,37 @@ class Case(NamedTuple):
     model: Model
     layout: Layout
     capacity_factor: float | None = None
+
+
+def check(case: Case) -> None:
+    """Refuse a layout that its model cannot be split by.
+
+    Raises:
+        SpecError: Every rule it breaks, with both operands.
+    """
+    model, layout = case.model, case.layout
+    experts = model.experts.num_experts if model.experts else 1
+    width = model.experts.ffn_hidden_size if model.experts else 1
+    chunks = layout.pipeline_parallel * layout.virtual_pipeline
+    faults = [
+        f"{degree} {value} must divide {what} {whole}"
+        for degree, value, what, whole in (
+            ("tensor_parallel", layout.tensor_parallel, "num_heads", model.num_heads),
+            ("tensor_parallel", layout.tensor_parallel, "ffn_hidden_size", model.ffn_hidden_size),
+            ("context_parallel", layout.context_parallel, "seq_len", layout.seq_len),
+            ("expert_parallel", layout.expert_parallel, "num_experts", experts),
+            ("expert_tensor_parallel", layout.expert_tensor_parallel, "expert width", width),
+        )
+        if whole % value
+    ]
+    # Embedding and loss may each take a chunk of their own (Llama 3: 126 layers in 128 chunks).
+    if chunks > 1 and chunks > model.num_layers + 2:
+        faults.append(
+            f"pipeline_parallel {layout.pipeline_parallel} x virtual_pipeline "
+            f"{layout.virtual_pipeline} must be at most num_layers {model.num_layers} + 2"
+        )
+    if faults:
+        raise SpecError("layout: " + "; ".join(faults), field="layout")
 
 
 def model_columns(model: Model) -> dict[str, Any]:

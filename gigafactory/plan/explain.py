@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 from dataclasses import asdict, replace
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
 from gigafactory.plan.cases import Case
 from gigafactory.plan.predict import predict
-from gigafactory.plan.space import Question
-from gigafactory.spec.layout import Layout
-from gigafactory.spec.prediction import Prediction
 from gigafactory.units import show
+
+if TYPE_CHECKING:
+    from gigafactory.plan.space import Question
+    from gigafactory.spec.layout import Layout
+    from gigafactory.spec.prediction import Prediction
 
 WORTH_SAYING: Final = 0.05  # of the whole difference; smaller parts are left out
 ADVICE: Final = {

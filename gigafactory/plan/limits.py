@@ -2,21 +2,24 @@
 
 from __future__ import annotations
 
-import datetime as dt
-from collections.abc import Callable
 from dataclasses import dataclass, replace
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 
-from gigafactory.cost.goodput import GoodputEstimate
 from gigafactory.errors import DoesNotFit
 from gigafactory.plan import promise as run
-from gigafactory.plan.search import Found, Index
-from gigafactory.spec.cluster import Cluster
 from gigafactory.spec.interval import Interval
-from gigafactory.spec.job import Job
 from gigafactory.units import SECONDS_PER_DAY, show
+
+if TYPE_CHECKING:
+    import datetime as dt
+    from collections.abc import Callable
+
+    from gigafactory.cost.goodput import GoodputEstimate
+    from gigafactory.plan.search import Floats, Found, Index
+    from gigafactory.spec.cluster import Cluster
+    from gigafactory.spec.job import Job
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -68,7 +71,7 @@ def rank_within(found: Found, job: Job, around: run.Surroundings, limits: Limits
     if limits.budget_usd is not None:
         keep &= usd <= limits.budget_usd
     if not keep.any():
-        raise _nothing_keeps(found, job, limits, wall_s, watts, usd)
+        raise _nothing_keeps(found, job, limits, wall_s=wall_s, watts=watts, usd=usd)
     rows = np.flatnonzero(keep)
     gpus = found.num_gpus[rows]
     fewest = limits.by is not None and limits.sized is not None
@@ -76,9 +79,7 @@ def rank_within(found: Found, job: Job, around: run.Surroundings, limits: Limits
     return rows[np.lexsort(keys)]
 
 
-def _size(
-    found: Found, num_gpus: int, job: Job, around: run.Surroundings, limits: Limits
-) -> Size:
+def _size(found: Found, num_gpus: int, job: Job, around: run.Surroundings, limits: Limits) -> Size:
     """Return goodput, power and price of time for a number of GPUs in use."""
     row = found.rows[int(np.flatnonzero(found.num_gpus == num_gpus)[0])]
     saved = run.checkpoint_of(found.question.model, found.layout(row))
@@ -87,7 +88,7 @@ def _size(
         cluster = replace(cluster, num_gpus=num_gpus)
     second = Interval.point(1.0)
     power = run.power_estimate(cluster, num_gpus, around.site, second)
-    cost = run.cost_estimate(cluster, num_gpus, job.start, second, around, power)
+    cost = run.cost_estimate(cluster, num_gpus, around, start=job.start, wall=second, drawn=power)
     return Size(
         run.goodput_of(saved, num_gpus, around.faults),
         power.facility_w.expected if power else float("nan"),
@@ -97,7 +98,7 @@ def _size(
 
 def _nothing_keeps(
     found: Found, job: Job, limits: Limits,
-    wall_s: np.ndarray, watts: np.ndarray, usd: np.ndarray,
+    *, wall_s: Floats, watts: Floats, usd: Floats,
 ) -> DoesNotFit:  # fmt: skip
     """Return what is missing: the closest that date, power and money come on their own."""
     gpus, told = found.num_gpus, []

@@ -5,28 +5,32 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from typing import Final, NamedTuple
+from typing import TYPE_CHECKING, Final, NamedTuple
 
 import numpy as np
-from numpy.typing import NDArray
 
-from gigafactory.cost.columns import Column, Grid, Shape
 from gigafactory.cost.layer import LayerPrice, price_layer
 from gigafactory.cost.memory import peak_bytes, stage_bytes
 from gigafactory.cost.operators import layer_model_flops
-from gigafactory.cost.rates import Rates
 from gigafactory.cost.step import StepParts, exposed_parts, step_parts
-from gigafactory.plan.cases import Case, columns
+from gigafactory.plan.cases import Case, check, columns
 from gigafactory.plan.machine import rates_of
 from gigafactory.spec.interval import Interval
-from gigafactory.spec.machine import Machine
 from gigafactory.spec.prediction import (
     Assumption,
     MemoryBreakdown,
     Prediction,
     StepBreakdown,
 )
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from numpy.typing import NDArray
+
+    from gigafactory.cost.columns import Column, Grid
+    from gigafactory.cost.rates import Rates
+    from gigafactory.spec.machine import Machine
 
 BREAKDOWN: Final = (
     "compute", "memory_bound", "tensor_comm", "context_comm", "expert_comm", "pipeline_comm",
@@ -65,65 +69,71 @@ def predict_all(cases: Sequence[Case], machine: Machine) -> list[Prediction]:
     """Return one prediction per case; all cases share precision and head size.
 
     Raises:
-        SpecError: The machine cannot run the precision.
+        SpecError: The machine cannot run the precision, or the model cannot be split so.
     """
+    for case in cases:
+        check(case)
     first = cases[0]
     rates = rates_of(machine, first.layout.precision, first.model.head_dim)
     shape, grid = columns(cases)
     layers, parts = price_layer(shape, rates)
     priced = price(layers, grid, rates)
     exposed = exposed_parts(layers, parts, grid, priced.step)
-    width = residual_interval(machine, first.layout.precision)
-    tokens = shape.seq * grid.microbatches * shape.micro_batch * grid.dp
-    flops = layer_model_flops(shape) * tokens
-    table = np.stack(np.broadcast_arrays(*(exposed[name] for name in BREAKDOWN)))
-    return [
-        _prediction(case, row, table[:, row], float(flops[row]), (shape, layers, grid), rates, width)
-        for row, case in enumerate(cases)
-    ]
+    table = _Table(
+        layers=layers,
+        grid=grid,
+        rates=rates,
+        exposed=np.stack(np.broadcast_arrays(*(exposed[name] for name in BREAKDOWN))),
+        flops_per_token=np.asarray(layer_model_flops(shape)),
+        width=residual_interval(machine, first.layout.precision),
+    )
+    return [_prediction(case, row, table) for row, case in enumerate(cases)]
 
 
-def _prediction(
-    case: Case,
-    row: int,
-    exposed: NDArray[np.float64],
-    flops: float,
-    columns_: tuple[Shape, LayerPrice, Grid],
-    rates: Rates,
-    width: tuple[float, float],
-) -> Prediction:
+class _Table(NamedTuple):
+    """Priced cases, one row each."""
+
+    layers: LayerPrice
+    grid: Grid
+    rates: Rates
+    exposed: NDArray[np.float64]
+    flops_per_token: NDArray[np.float64]
+    width: tuple[float, float]
+
+
+def _prediction(case: Case, row: int, table: _Table) -> Prediction:
     """Return one row as a prediction."""
-    breakdown = StepBreakdown(**dict(zip(BREAKDOWN, map(float, exposed), strict=True)))
-    seconds, gpus = breakdown.total_s, case.layout.num_gpus
-    stages, peak = _stages(row, columns_, rates)
-    tokens = case.layout.tokens_per_step
+    exposed = map(float, table.exposed[:, row])
+    breakdown = StepBreakdown(**dict(zip(BREAKDOWN, exposed, strict=True)))
+    seconds, gpus, (low, high) = breakdown.total_s, case.layout.num_gpus, table.width
+    stages, peak = _stages(row, table)
+    tokens_per_s = case.layout.tokens_per_step / seconds
+    flops_per_s = float(table.flops_per_token[row]) * tokens_per_s / gpus
     return Prediction(
-        step_time_s=Interval(low=seconds * width[0], expected=seconds, high=seconds * width[1]),
-        mfu=flops / seconds / gpus / rates.peak_flops_per_s,
-        tokens_per_s=tokens / seconds,
-        tokens_per_s_per_gpu=tokens / seconds / gpus,
-        model_flops_per_s_per_gpu=flops / seconds / gpus,
+        step_time_s=Interval(low=seconds * low, expected=seconds, high=seconds * high),
+        mfu=flops_per_s / table.rates.peak_flops_per_s,
+        tokens_per_s=tokens_per_s,
+        tokens_per_s_per_gpu=tokens_per_s / gpus,
+        model_flops_per_s_per_gpu=flops_per_s,
         memory=peak,
         memory_per_stage_bytes=stages,
-        memory_capacity_bytes=rates.memory_capacity_bytes,
+        memory_capacity_bytes=table.rates.memory_capacity_bytes,
         breakdown_s=breakdown,
         bounded_by=breakdown.bounded_by,
-        fits=max(stages) <= rates.memory_capacity_bytes,
-        assumptions=assumptions(case, rates),
+        fits=max(stages) <= table.rates.memory_capacity_bytes,
+        assumptions=assumptions(case, table.rates),
     )
 
 
-def _stages(
-    row: int, columns_: tuple[Shape, LayerPrice, Grid], rates: Rates
-) -> tuple[tuple[float, ...], MemoryBreakdown]:
+def _stages(row: int, table: _Table) -> tuple[tuple[float, ...], MemoryBreakdown]:
     """Return the bytes of every stage of one row, and the parts of the fullest."""
     pick = np.array([row])
-    layers, grid = columns_[1].take(pick), columns_[2].take(pick)
+    layers, grid = table.layers.take(pick), table.grid.take(pick)
     stage = np.arange(float(np.max(grid.pp)))
-    kinds = stage_bytes(layers.shape, grid, layers.held, layers.acts, stage, rates)
-    table = np.stack(np.broadcast_arrays(*kinds))
-    totals = table.sum(axis=0)
-    fullest = table[:, int(totals.argmax())]
+    kinds = stage_bytes(layers.shape, grid, layers.held, layers.acts, table.rates, stage=stage)
+    bytes_ = np.stack(np.broadcast_arrays(*kinds))
+    totals = bytes_.sum(axis=0)
+    fullest = bytes_[:, int(totals.argmax())]
     return tuple(map(float, totals)), MemoryBreakdown(
         **{f"{name}_bytes": float(x) for name, x in zip(kinds._fields, fullest, strict=True)}
     )
@@ -159,6 +169,6 @@ def assumptions(case: Case, rates: Rates) -> tuple[Assumption, ...]:
         told.append(Assumption(what="rows of the fullest expert rank over the mean",
                                value=uneven, source=fitted))  # fmt: skip
     if case.layout.schedule in ("zero-bubble", "dualpipe"):
-        told.append(Assumption(what="schedule", value=f"{case.layout.schedule}: priced as "
-                               "interleaved", source="not validated: no published row"))  # fmt: skip
+        told.append(Assumption(what="schedule", source="not validated: no published row",
+                               value=f"{case.layout.schedule}, priced as interleaved"))  # fmt: skip
     return tuple(told)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import datetime as dt
 from dataclasses import dataclass
 from math import ceil
+from typing import TYPE_CHECKING
 
 from gigafactory.cost import money, power
 from gigafactory.cost.goodput import GoodputEstimate, goodput
@@ -14,15 +15,8 @@ from gigafactory.cost.storage import (
     checkpoint_cost,
     needed_write_bytes_per_s,
 )
-from gigafactory.spec.cluster import Cluster
-from gigafactory.spec.faults import FaultProfile
 from gigafactory.spec.interval import Interval
-from gigafactory.spec.job import Job
-from gigafactory.spec.layout import Layout
-from gigafactory.spec.machine import Machine
-from gigafactory.spec.model import Model
 from gigafactory.spec.plan import CheckpointPolicy, Plan
-from gigafactory.spec.prediction import Prediction
 from gigafactory.spec.promise import (
     CheckpointEstimate,
     CostEstimate,
@@ -30,8 +24,17 @@ from gigafactory.spec.promise import (
     Promise,
     RunEstimate,
 )
-from gigafactory.spec.site import PriceBook, Site
 from gigafactory.units import SECONDS_PER_DAY
+
+if TYPE_CHECKING:
+    from gigafactory.spec.cluster import Cluster
+    from gigafactory.spec.faults import FaultProfile
+    from gigafactory.spec.job import Job
+    from gigafactory.spec.layout import Layout
+    from gigafactory.spec.machine import Machine
+    from gigafactory.spec.model import Model
+    from gigafactory.spec.prediction import Prediction
+    from gigafactory.spec.site import PriceBook, Site
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -44,7 +47,7 @@ class Surroundings:
 
 
 def promise(
-    model: Model, job: Job, layout: Layout, prediction: Prediction, machine: Machine,
+    model: Model, job: Job, layout: Layout, prediction: Prediction, *, machine: Machine,
     around: Surroundings,
 ) -> Promise:  # fmt: skip
     """Return the plan of one layout with everything it promises."""
@@ -74,7 +77,9 @@ def promise(
             write_bytes_per_s=float(needed_write_bytes_per_s(saved.total_bytes, good.interval_s)),
         ),
         power=drawn,
-        cost=cost_estimate(machine.cluster, layout.num_gpus, job.start, wall, around, drawn),
+        cost=cost_estimate(
+            machine.cluster, layout.num_gpus, around, start=job.start, wall=wall, drawn=drawn
+        ),
     )
 
 
@@ -182,7 +187,7 @@ def power_estimate(
 
 
 def cost_estimate(
-    cluster: Cluster, gpus_used: int, start: dt.date, wall: Interval, around: Surroundings,
+    cluster: Cluster, gpus_used: int, around: Surroundings, *, start: dt.date, wall: Interval,
     drawn: PowerEstimate | None,
 ) -> CostEstimate | None:  # fmt: skip
     """Return rent or owned cost of the run and the price of the cluster; None if none is known."""

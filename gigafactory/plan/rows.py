@@ -6,15 +6,18 @@ default; whatever else is wrong with a row is one `SpecError` that names every f
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
 from dataclasses import replace
 from math import isfinite
-from typing import Final, NamedTuple
+from typing import TYPE_CHECKING, Final, NamedTuple
 
 from gigafactory.errors import SpecError
-from gigafactory.plan.cases import Case
+from gigafactory.plan.cases import Case, check
+from gigafactory.plan.space import divisors
 from gigafactory.spec.layout import Layout
 from gigafactory.spec.model import Experts, Model
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
 
 REQUIRED: Final = (
     "layers", "hidden", "ffn_hidden", "mlp", "heads", "vocab", "seq_len", "global_batch_seqs",
@@ -69,7 +72,8 @@ class Cells:
         except ValueError:
             value = float("nan")
         if not isfinite(value) or value != int(value) or not least <= value <= LARGEST_COUNT:
-            self.faults.append(f"{name} must be a whole number from {least} on, got {text[:40]!r}")
+            rule = f"must be a whole number from {least} to {LARGEST_COUNT}"
+            self.faults.append(f"{name} {rule}, got {text[:40]!r}")
             return max(least, 1)
         return int(value)
 
@@ -96,8 +100,7 @@ def parse_row(row: Mapping[str, str], known: Callable[[str], Model | None]) -> R
     cells = Cells(row)
     features = frozenset(filter(None, cells.text("features").split(";")))
     software = profile_name(cells.text("software"), cells.text("software_version"))
-    model = _model(cells, known)
-    layout = _layout(cells, software, features)
+    model, layout = _model(cells), _layout(cells, software, features)
     gbps = cells.text("node_network_gbps")
     key = MachineKey(
         cells.text("gpu"),
@@ -106,12 +109,20 @@ def parse_row(row: Mapping[str, str], known: Callable[[str], Model | None]) -> R
         software,
         features,
     )
-    if cells.faults:
-        raise SpecError("; ".join(cells.faults))
-    _check_world(layout, cells)
-    capacity = next((f.rpartition("-")[2] for f in features if f.startswith("moe-capacity-")), "")
-    factor = float(capacity) if capacity.replace(".", "", 1).isdigit() else None
-    return Row(tuple(Case(model, one, factor) for one in _stages(cells, layout, model)), key)
+    capacity = _feature(cells, features, "moe-capacity-")
+    gpus = cells.count("n_gpus")
+    if layout is not None and not cells.faults and layout.num_gpus != gpus:
+        cells.faults.append(
+            f"n_gpus must be dp {layout.data_parallel} x tp {layout.tensor_parallel} x pp "
+            f"{layout.pipeline_parallel} x cp {layout.context_parallel} = {layout.num_gpus}, "
+            f"got {gpus}"
+        )
+    if cells.faults or model is None or layout is None:
+        raise SpecError("; ".join(dict.fromkeys(cells.faults)))
+    model = _completed(model, known(model.name))
+    cases = tuple(Case(model, one, capacity) for one in _stages(cells, layout, model))
+    check(cases[0])
+    return Row(cases, key)
 
 
 def profile_name(software: str, version: str) -> str:
@@ -133,12 +144,29 @@ def _number(text: str) -> float | None:
         return None
 
 
-def _model(cells: Cells, known: Callable[[str], Model | None]) -> Model:
+def _feature(cells: Cells, features: frozenset[str], prefix: str) -> float | None:
+    """Return the number behind a feature such as `moe-capacity-1.0`; None without it."""
+    told = next((f.removeprefix(prefix) for f in sorted(features) if f.startswith(prefix)), None)
+    if told is None:
+        return None
+    value = _number(told)
+    if value is None or not 0 < value < LARGEST_COUNT:
+        cells.faults.append(f"features: {prefix} must be followed by a number, got {told[:40]!r}")
+        return None
+    return value
+
+
+def _model(cells: Cells) -> Model | None:
     heads, hidden = cells.count("heads"), cells.count("hidden")
     num_experts = cells.count("experts", 0, least=0)
     ffn = cells.count("ffn_hidden")
     try:
-        model = Model(
+        experts = None
+        if num_experts:
+            experts = Experts(
+                num_experts=num_experts, top_k=cells.count("topk"), ffn_hidden_size=ffn
+            )
+        return Model(
             name=cells.text("model", "row"),
             num_layers=cells.count("layers"),
             hidden_size=hidden,
@@ -149,19 +177,19 @@ def _model(cells: Cells, known: Callable[[str], Model | None]) -> Model:
             vocab_size=cells.count("vocab"),
             context_length=cells.count("seq_len"),
             gated=cells.one_of("mlp", "gated", ("gated", "plain")) == "gated",
-            experts=Experts(
-                num_experts=num_experts, top_k=cells.count("topk"), ffn_hidden_size=ffn
-            )
-            if num_experts
-            else None,
+            experts=experts,
         )
     except SpecError as error:
-        raise SpecError("; ".join([*cells.faults, str(error)])) from error
-    return _completed(model, known(model.name))
+        cells.faults.append(str(error))
+        return None
 
 
 def _completed(model: Model, entry: Model | None) -> Model:
-    """Return the row's model with what its columns cannot say, from the catalog's entry."""
+    """Return the row's model with what its columns cannot say, from the catalog's entry.
+
+    The entry of that name, width and kind also corrects the MLP's kind: some tables list gated
+    experts as plain.
+    """
     if entry is None or entry.hidden_size != model.hidden_size:
         return model
     if (entry.experts is None) != (model.experts is None):
@@ -185,7 +213,7 @@ def _completed(model: Model, entry: Model | None) -> Model:
     )
 
 
-def _layout(cells: Cells, software: str, features: frozenset[str]) -> Layout:
+def _layout(cells: Cells, software: str, features: frozenset[str]) -> Layout | None:
     tp, pp = cells.count("tp"), cells.count("pp")
     sharded = software.startswith(("pytorch", "torchtitan", "maxtext"))
     values = {
@@ -212,28 +240,19 @@ def _layout(cells: Cells, software: str, features: frozenset[str]) -> Layout:
     try:
         return Layout(**values)  # type: ignore[arg-type]
     except SpecError as error:
-        raise SpecError("; ".join([*cells.faults, str(error)])) from error
+        cells.faults.append(str(error))
+        return None
 
 
 def _expert_tensor(cells: Cells, features: frozenset[str], tp: int) -> int:
     """Return the split of each expert: as published, else what the release does by default."""
     if not cells.text("experts"):
         return 1
-    told = next((f.removeprefix("expert-tp=") for f in features if f.startswith("expert-tp=")), "")
-    if told.isdigit() and int(told) > 0:
-        return int(told)
+    told = _feature(cells, features, "expert-tp=")
+    if told is not None:
+        return max(int(told), 1)
     release = _number(cells.text("software_version"))
     return tp if release is not None and release < EXPERT_TENSOR_SINCE else 1
-
-
-def _check_world(layout: Layout, cells: Cells) -> None:
-    gpus = cells.count("n_gpus")
-    if layout.num_gpus != gpus:
-        raise SpecError(
-            f"n_gpus must be dp {layout.data_parallel} x tp {layout.tensor_parallel} x pp "
-            f"{layout.pipeline_parallel} x cp {layout.context_parallel} = {layout.num_gpus}, "
-            f"got {gpus}"
-        )
 
 
 def _stages(cells: Cells, layout: Layout, model: Model) -> list[Layout]:
@@ -241,8 +260,9 @@ def _stages(cells: Cells, layout: Layout, model: Model) -> list[Layout]:
     pp = layout.pipeline_parallel
     if pp == 1 or cells.text("vpp"):
         return [layout]
-    found, most = [layout], -(-model.num_layers // pp)
-    for vpp in range(2, most + 1):
-        if most % vpp == 0 and layout.num_microbatches % pp == 0:
-            found.append(replace(layout, virtual_pipeline=vpp, schedule="interleaved"))
-    return found
+    if layout.num_microbatches % pp:
+        return [layout]
+    return [layout] + [
+        replace(layout, virtual_pipeline=vpp, schedule="interleaved")
+        for vpp in divisors(-(-model.num_layers // pp))[1:]
+    ]

@@ -6,9 +6,8 @@ layout is priced at the least recomputation that fits: more of it only adds time
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import dataclass
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -16,12 +15,16 @@ from numpy.typing import NDArray
 from gigafactory.cost.columns import RECOMPUTE_LEVEL, SHARDING_LEVEL, Grid, Shape, columns_of
 from gigafactory.cost.layer import LayerPrice, price_layer
 from gigafactory.cost.memory import peak_bytes
-from gigafactory.cost.rates import Rates
 from gigafactory.cost.step import step_parts
 from gigafactory.plan.cases import model_columns
 from gigafactory.plan.machine import rates_of
 from gigafactory.plan.space import SHARDINGS, Axes, Block, Question, axes, blocks
 from gigafactory.spec.layout import RECOMPUTES, Layout
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from gigafactory.cost.rates import Rates
 
 Floats = NDArray[np.float64]
 Index = NDArray[np.int64]
@@ -86,11 +89,16 @@ class Found:
 
 
 class _Batch(NamedTuple):
-    """Priced layouts of one chunk that fit."""
+    """Layouts of one block that fit.
+
+    Attributes:
+        priced: Layouts whose time and memory were computed to find them.
+    """
 
     rows: Index
     step_time_s: Floats
     memory_bytes: Floats
+    priced: int
 
 
 def search(question: Question, progress: Callable[[int], None] = lambda _: None) -> Found:
@@ -105,8 +113,13 @@ def search(question: Question, progress: Callable[[int], None] = lambda _: None)
     """
     rates = rates_of(question.machine, question.precision, question.model.head_dim)
     space = axes(question)
-    prices = [_shape_prices(question, space, level, rates) for level in RECOMPUTE_LEVEL.values()]
-    batches: list[_Batch] = [_Batch(np.zeros((0, 6), dtype=np.int64), np.zeros(0), np.zeros(0))]
+    prices = {
+        level: _shape_prices(question, space, value, rates)
+        for level, value in enumerate(RECOMPUTE_LEVEL.values())
+        # Selective recomputation drops score matrices; flash attention keeps none.
+        if value != RECOMPUTE_LEVEL["selective"] or rates.features.attention == "unfused"
+    }
+    batches: list[_Batch] = [_Batch(np.zeros((0, 6), dtype=np.int64), np.zeros(0), np.zeros(0), 0)]
     considered = priced = 0
     closest: tuple[Index, float] = (np.zeros(6, dtype=np.int64), np.inf)
     for block in blocks(question, space):
@@ -114,7 +127,7 @@ def search(question: Question, progress: Callable[[int], None] = lambda _: None)
         found, near = _fitting(question, space, block, prices, rates)
         closest = min(closest, near, key=lambda pair: pair[1])
         batches += found
-        priced += sum(len(batch.step_time_s) for batch in found)
+        priced += sum(batch.priced for batch in found)
         progress(priced)
     return Found(
         question=question,
@@ -148,7 +161,7 @@ def _shape_prices(question: Question, space: Axes, recompute: float, rates: Rate
 
 
 def _fitting(
-    question: Question, space: Axes, block: Block, prices: list[LayerPrice], rates: Rates
+    question: Question, space: Axes, block: Block, prices: dict[int, LayerPrice], rates: Rates
 ) -> tuple[list[_Batch], tuple[Index, float]]:
     """Return the layouts of a block that fit, each at the least recomputation that lets it.
 
@@ -157,7 +170,7 @@ def _fitting(
     found: list[_Batch] = []
     closest: tuple[Index, float] = (np.zeros(6, dtype=np.int64), np.inf)
     left, splits = block.keep, np.arange(len(block.splits))
-    for level, price in enumerate(prices):
+    for level, price in prices.items():
         # Splits with nothing left to place drop out as a whole.
         busy = left.any(axis=(1, 2, 3))
         left, splits = left[busy], splits[busy]
@@ -171,7 +184,7 @@ def _fitting(
         if fits.any():
             seconds = np.broadcast_to(step_parts(layers, grid, rates).total_s, left.shape)
             rows = _rows(block, splits, np.nonzero(fits), level)
-            found.append(_Batch(rows, seconds[fits], memory[fits]))
+            found.append(_Batch(rows, seconds[fits], memory[fits], int(left.sum())))
         elif not found:
             least = np.unravel_index(int(np.where(left, memory, np.inf).argmin()), left.shape)
             row = _rows(block, splits, tuple(np.array([i]) for i in least), level)[0]

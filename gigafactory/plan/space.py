@@ -5,9 +5,8 @@ Rules cut what cannot run or cannot win; each is counted. What is left is priced
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import Final, NamedTuple
+from typing import TYPE_CHECKING, Final, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -15,6 +14,9 @@ from numpy.typing import NDArray
 from gigafactory.spec.base import Spec, require_count
 from gigafactory.spec.machine import Machine
 from gigafactory.spec.model import Model
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
 
 Index = NDArray[np.int64]
 LARGEST_MICRO_BATCH: Final = 16
@@ -107,11 +109,12 @@ def axes(question: Question) -> Axes:
         for micro in divisors(question.global_batch_size)
         if micro <= LARGEST_MICRO_BATCH
     ]
-    sharded = machine.software.features.fully_sharded
+    features = machine.software.features
+    kinds = ("zero2" if features.shard_gradients else "zero1", "zero3")
     return Axes(
         np.array(splits, dtype=np.int64),
         np.array(list(_stages(model.num_layers)), dtype=np.int64),
-        ("zero2", "zero3", "hsdp") if sharded else ("zero1", "zero3"),
+        ("zero2", "zero3", "hsdp") if features.fully_sharded else kinds,
     )
 
 
@@ -145,28 +148,27 @@ def _stages(num_layers: int) -> Iterator[tuple[int, int]]:
 
 
 def blocks(question: Question, space: Axes) -> Iterator[Block]:
-    """Yield all combinations, with those that pass the rules marked, the micro batches in turn."""
+    """Yield all combinations, with those that pass the rules marked, block by block."""
     batch = question.global_batch_size
     kinds = np.array([SHARDINGS.index(kind) for kind in space.shardings], dtype=np.int64)
-    for micro in np.unique(space.splits[:, 4]):
-        rows = np.flatnonzero(space.splits[:, 4] == micro)
-        sequences = batch // int(micro)
-        dps = [d for d in divisors(sequences) if d <= question.num_gpus]
+    ranks = space.splits[:, 0] * space.splits[:, 1]
+    # Splits of one block share tp x cp, so that the GPUs offered bound its data-parallel degrees.
+    for micro, used in np.unique(np.stack([space.splits[:, 4], ranks], axis=1), axis=0):
+        rows = np.flatnonzero((space.splits[:, 4] == micro) & (ranks == used))
+        dps = [d for d in divisors(batch // int(micro)) if d * used <= question.num_gpus]
+        if not dps:
+            continue
         size = max(1, BLOCK // (len(space.stages) * len(dps) * len(kinds)))
         for start in range(0, len(rows), size):
-            yield _block(
-                question, space, rows[start : start + size], np.array(dps), kinds, sequences
-            )
+            yield _block(question, space, rows[start : start + size], np.array(dps), kinds)
 
 
-def _block(
-    question: Question, space: Axes, rows: Index, dps: Index, kinds: Index, sequences: int
-) -> Block:
+def _block(question: Question, space: Axes, rows: Index, dps: Index, kinds: Index) -> Block:
     """Return one block with its rules applied."""
     tp, cp, ep, etp = (space.splits[rows, i][:, None, None, None] for i in range(4))
     pp, vpp = (space.stages[:, i][None, :, None, None] for i in range(2))
     dp, kind = dps[None, None, :, None], kinds[None, None, None, :]
-    microbatches = sequences // dp
+    microbatches = question.global_batch_size // (space.splits[rows[0], 4] * dp)
     # A pipeline longer than its microbatches idles more than half of the time; interleaving
     # hands microbatches out in rounds of pp.
     stages = (microbatches >= pp) & ((vpp == 1) | (microbatches % pp == 0))

@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Callable, Sequence
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 
@@ -14,8 +13,12 @@ from gigafactory.errors import SpecError
 from gigafactory.plan.cases import columns
 from gigafactory.plan.machine import rates_of
 from gigafactory.plan.predict import price, residual_interval
-from gigafactory.plan.rows import MachineKey, Row
-from gigafactory.spec.machine import Machine
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+
+    from gigafactory.plan.rows import MachineKey, Row
+    from gigafactory.spec.machine import Machine
 
 
 class RowPrediction(NamedTuple):

@@ -5,8 +5,7 @@ from __future__ import annotations
 import csv
 from dataclasses import dataclass
 from difflib import get_close_matches
-from pathlib import Path
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
 from gigafactory.catalog import files, loader, machines
 from gigafactory.errors import SpecError
@@ -17,6 +16,9 @@ from gigafactory.report.table import known_model, machine_of
 from gigafactory.spec.base import Spec
 from gigafactory.spec.machine import Machine
 from gigafactory.spec.prediction import Prediction
+
+if TYPE_CHECKING:
+    from pathlib import Path
 
 PUBLISHED: Final = ("runs.csv", "single_node.csv")
 
@@ -49,9 +51,7 @@ def of_plan(path: Path) -> Explained:
     machine = machines.machine(plan.cluster, plan.software)
     case = Case(plan.model, plan.layout, plan.job.capacity_factor)
     title = f"{plan.model.name} on {plan.layout.num_gpus:,} GPUs of {plan.cluster.name}"
-    return Explained(
-        title=title, case=case, machine=machine, prediction=predict(case, machine)
-    )
+    return Explained(title=title, case=case, machine=machine, prediction=predict(case, machine))
 
 
 def of_case(wanted: str) -> Explained:
@@ -69,9 +69,7 @@ def of_case(wanted: str) -> Explained:
     machine = machine_of(parsed.machine)
     told = predict_all(parsed.cases, machine)
     # Where several layouts are possible: the fastest that fits, else the fastest.
-    best = min(
-        range(len(told)), key=lambda i: (not told[i].fits, told[i].step_time_s.expected)
-    )
+    best = min(range(len(told)), key=lambda i: (not told[i].fits, told[i].step_time_s.expected))
     return Explained(
         title=f"{wanted}: {row['model']} on {row['n_gpus']} {row['gpu']}, {row['software']}",
         case=parsed.cases[best],
@@ -84,7 +82,7 @@ def of_case(wanted: str) -> Explained:
 
 def published() -> dict[str, dict[str, str]]:
     """Return the published runs of the catalog by id."""
-    rows = {}
+    rows: dict[str, dict[str, str]] = {}
     for name in PUBLISHED:
         with (loader.DATA / "published" / name).open(encoding="utf-8", newline="") as source:
             rows |= {row["id"]: row for row in csv.DictReader(source)}

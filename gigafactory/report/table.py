@@ -3,18 +3,21 @@
 from __future__ import annotations
 
 import csv
-import io
-from collections.abc import Callable, Iterator
 from itertools import islice
-from pathlib import Path
-from typing import Final, NamedTuple, TextIO
+from typing import TYPE_CHECKING, Final, NamedTuple, TextIO
 
 from gigafactory.catalog import files, loader, machines
 from gigafactory.errors import CatalogError, SpecError
 from gigafactory.plan.rows import REQUIRED, MachineKey, Row, parse_row
 from gigafactory.plan.table import Answer, RowPrediction, predict_rows
-from gigafactory.spec.machine import Machine
-from gigafactory.spec.model import Model
+
+if TYPE_CHECKING:
+    import io
+    from collections.abc import Callable, Iterator
+    from pathlib import Path
+
+    from gigafactory.spec.machine import Machine
+    from gigafactory.spec.model import Model
 
 CHUNK_ROWS: Final = 20_000
 COLUMNS: Final = (
@@ -100,7 +103,9 @@ def read_rows(path: Path) -> Iterator[list[dict[str, str]]]:
     except OSError as error:
         raise CatalogError(f"{path}: cannot be read: {error.strerror}") from error
     except UnicodeDecodeError as error:
-        raise CatalogError(f"{path}: must be UTF-8: {error.reason} at byte {error.start}") from error
+        raise CatalogError(
+            f"{path}: must be UTF-8: {error.reason} at byte {error.start}"
+        ) from error
     except csv.Error as error:
         raise CatalogError(f"{path}: must be a CSV table: {error}") from error
 

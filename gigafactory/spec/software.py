@@ -16,6 +16,7 @@ class Features(Spec):
         fused_norms: RMS or layer norm, dropout and residual in fused kernels.
         dropout: Trains with dropout (its masks are kept for the backward pass).
         fully_sharded: FSDP: weights gathered layer by layer, in place of ZeRO-1.
+        shard_gradients: Gradients are sharded too (ZeRO-2), weights are kept after forward.
         overlap_data: Gradient reduction runs under the backward pass.
         overlap_parameters: The parameter gather runs under the next forward pass.
         overlap_tensor: Tensor-parallel transfers run under the GEMMs beside them.
@@ -30,6 +31,7 @@ class Features(Spec):
     fused_norms: bool = True
     dropout: bool = False
     fully_sharded: bool = False
+    shard_gradients: bool = False
     overlap_data: bool = True
     overlap_parameters: bool = True
     overlap_tensor: bool = False

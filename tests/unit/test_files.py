@@ -106,6 +106,21 @@ def test_a_failure_while_writing_keeps_the_old_file(
     assert list(tmp_path.iterdir()) == [path]
 
 
+def test_an_error_while_a_file_is_filled_keeps_the_old_one(tmp_path: Path) -> None:
+    path = tmp_path / "table.csv"
+    path.write_text("old")
+
+    def half() -> None:
+        with files.writing_whole(path) as file:
+            file.write("half")
+            raise KeyError
+
+    with pytest.raises(KeyError):
+        half()
+    assert path.read_text() == "old"
+    assert list(tmp_path.iterdir()) == [path]
+
+
 def test_what_is_no_spec_is_a_bug_of_the_caller() -> None:
     with pytest.raises(TypeError):
         files.dumps({"a": 1})
