@@ -15,6 +15,7 @@ from gigafactory.spec.kernels import KernelFit, scaled_fit
 from gigafactory.spec.machine import Machine
 
 if TYPE_CHECKING:
+    from gigafactory.spec.model import Model
     from gigafactory.spec.software import Software
 
 OMNI_PATH_BYTES_PER_S: Final = 50e9  # four 100 Gbit/s ports on a node of eight A100
@@ -98,7 +99,8 @@ def with_features(software: Software, features: frozenset[str]) -> Software:
         changes["gradient_bytes"] = 4.0  # gradients are reduced in fp32, "PURE" reduces in bf16
     if not changes:
         return software
-    return replace(software, features=replace(software.features, **changes))  # type: ignore[arg-type]
+    features_on = replace(software.features, **changes)  # type: ignore[arg-type]
+    return replace(software, features=features_on)
 
 
 @cache
@@ -115,7 +117,36 @@ def cluster_of_row(gpu: str, gpus_per_node: int, network_gbps: float | None) -> 
     node = Node(name="row", title=f"{gpus_per_node} x {gpu}", accelerator=accelerator.name,
                 num_accelerators=gpus_per_node, nic_bytes_per_s=per_node, source=source)  # fmt: skip
     tier = Tier(name="non-blocking", num_gpus=10**9, hop_latency_s=HOP_LATENCY_S)
-    fabric = Fabric(name="row", title="non-blocking", tiers=(tier,), source=source,
-                    kind="omni-path" if slow else "infiniband")  # fmt: skip
+    fabric = Fabric(
+        name="row",
+        title="non-blocking",
+        kind="omni-path" if slow else "infiniband",
+        tiers=(tier,),
+        source=source,
+    )
     return Cluster(name="row", title="as the row says", owner="", num_gpus=10**8,
                    accelerator=accelerator, node=node, fabric=fabric, source=source)  # fmt: skip
+
+
+def machine_of_row(
+    gpu: str,
+    gpus_per_node: int,
+    network_gbps: float | None,
+    software: str,
+    features: frozenset[str],
+) -> Machine:
+    """Return the machine and software that a row of a table of runs describes.
+
+    Raises:
+        SpecError: Unknown accelerator or software.
+    """
+    return machine(cluster_of_row(gpu, gpus_per_node, network_gbps), software, features)
+
+
+@cache
+def known_model(name: str) -> Model | None:
+    """Return the catalog's model of a name, None where it has none."""
+    try:
+        return loader.model(loader.canonical("models", name))
+    except SpecError:
+        return None

@@ -54,26 +54,30 @@ def catalog(
 
 
 def _json(kind: str | None, name: str | None, *, compare: bool) -> dict[str, Any]:
+    from gigafactory.report import calibration, clusters
     from gigafactory.report import catalog as report
-    from gigafactory.report import clusters
 
     if compare:
         return clusters.as_json()
     if kind is None:
         return report.kinds_json()
     kind = _plural(kind)
+    if kind == "calibration" and name is None:
+        return calibration.as_json()
     return report.entry_json(kind, name) if name else report.list_json(kind)
 
 
 def _table(kind: str | None, name: str | None, *, compare: bool) -> Any:
+    from gigafactory.report import calibration, clusters
     from gigafactory.report import catalog as report
-    from gigafactory.report import clusters
 
     if compare:
         return clusters.table()
     if kind is None:
         return report.kinds_table()
     kind = _plural(kind)
+    if kind == "calibration" and name is None:
+        return calibration.table()
     return report.entry_table(kind, name) if name else report.list_table(kind)
 
 

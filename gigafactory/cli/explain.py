@@ -28,9 +28,10 @@ def explain(
         raise SpecError("explain: either a plan file or --case ID is needed", field="plan")
     told = of_plan(plan) if plan is not None else of_case(case or "")
     if trace is not None:
+        from gigafactory.plan.timeline import timeline
         from gigafactory.report.trace import write_trace
 
-        write_trace(told.case, told.machine, trace)
+        write_trace(timeline(told.case, told.machine), trace)
     if as_json:
         typer.echo(
             machine.one_line(

@@ -78,17 +78,14 @@ def plan(
 def _answer(request: Request) -> Answer:
     from gigafactory.cli.progress import counted
     from gigafactory.plan.answer import answer
-    from gigafactory.plan.limits import rank_within
 
-    limits = request.limits
     with counted("layouts priced") as progress:
         return answer(
             request.question,
             request.job,
             request.around,
-            lambda found: rank_within(found, request.job, request.around, limits),
-            sized=limits.sized,
-            progress=progress,
+            request.limits,
+            progress,
         )
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import partial
 from typing import TYPE_CHECKING, Final, NamedTuple
 
 import numpy as np
@@ -15,6 +16,10 @@ if TYPE_CHECKING:
     from gigafactory.spec.calibration import StepCalibration
 
 LARGE: Final = 1024
+KINDS: Final = (
+    ("source", "source"), ("accelerator", "gpu"), ("software", "software"),
+    ("precision", "precision"), ("architecture", "arch"),
+)  # fmt: skip
 HEAD: Final = (
     "| runs | n | fit median | mean | p90 | left-out median | mean | p90 | inside interval |\n"
     "|---|---|---|---|---|---|---|---|---|\n"
@@ -60,10 +65,7 @@ class Table:
     def by(self, field: str) -> str:
         """Return a table with one row per value of a field, of the main table's runs."""
         values = sorted({str(getattr(r, field)) for r in self.runs.runs if r.table == "runs"})
-        rows = [
-            self.row(value, lambda r, v=value: r.table == "runs" and str(getattr(r, field)) == v)
-            for value in values
-        ]
+        rows = [self.row(value, partial(_is, field, value)) for value in values]
         return HEAD + "".join(rows)
 
     def summary(self) -> str:
@@ -75,6 +77,11 @@ class Table:
         )
         small = self.row("one node of A100", lambda r: r.table == "single_node")
         return HEAD + full + part + large + small
+
+
+def _is(field: str, value: str, run: Run) -> bool:
+    """Return whether a run of the main table has this value in this field."""
+    return run.table == "runs" and str(getattr(run, field)) == value
 
 
 def inside_interval(
@@ -105,16 +112,7 @@ def page(table: Table, calibration: StepCalibration) -> str:
         "one source only, its model). The interval comes from left-out errors, so its coverage "
         "here is in sample by construction.\n\n"
         f"{table.summary()}\n"
-        + "".join(
-            f"## By {name}\n\n{table.by(field)}\n"
-            for name, field in (
-                ("source", "source"),
-                ("accelerator", "gpu"),
-                ("software", "software"),
-                ("precision", "precision"),
-                ("architecture", "arch"),
-            )
-        )  # fmt: skip
+        + "".join(f"## By {name}\n\n{table.by(field)}\n" for name, field in KINDS)
         + f"## Fitted numbers\n\n{len(fitted)} numbers are fitted, none to a model, a run or a "
         "source; `rows` counts the runs whose time it moves by more than 0.1 % per 10 %.\n\n"
         f"| number | prior | fitted | rows | what it is |\n|---|---|---|---|---|\n{factors}"

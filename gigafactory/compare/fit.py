@@ -9,7 +9,9 @@ the intervals from left-out runs, and writes the accuracy page. Deterministic.
 from __future__ import annotations
 
 import sys
+from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass, replace
+from itertools import repeat
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
@@ -28,7 +30,8 @@ NUDGE: Final = 0.02  # of a factor, natural logarithm, for its derivative
 SOFT: Final = 0.05  # errors beyond about this count less than by their square
 PRIOR_WEIGHT: Final = 0.10  # what one spread away from the prior costs, as a relative error
 MOVES: Final = 0.01  # a run is said to depend on a factor from this elasticity on
-FOLD_ROUNDS: Final = 5
+FOLD_ROUNDS: Final = 4
+WORKERS: Final = 2
 FEW_ROWS: Final = 15  # a group needs this many left-out rows for an interval of its own
 LOW_QUANTILE, HIGH_QUANTILE = 0.10, 0.90  # of measured over predicted: 80 % lie between
 
@@ -60,20 +63,26 @@ def predicted(runs: Runs, calibration: StepCalibration) -> NDArray[np.float64]:
 
 
 def derivatives(
-    runs: Runs, calibration: StepCalibration, names: list[str], logs: NDArray[np.float64]
+    runs: Runs,
+    calibration: StepCalibration,
+    logs: dict[str, float],
+    wanted: NDArray[np.bool_],
 ) -> NDArray[np.float64]:
-    """Return d ln(seconds) / d ln(factor), `[run, factor]`.
+    """Return d ln(seconds) / d ln(factor), `[run, factor]`, of the runs wanted.
 
     A machine whose rates do not change with a factor is not priced again.
     """
-    here = with_values(calibration, names, logs)
+    names, values = list(logs), np.array(list(logs.values()))
+    here = with_values(calibration, names, values)
     slopes = np.zeros((len(runs.runs), len(names)))
     base: list[tuple[Group, Any, NDArray[np.float64]]] = []
     for group in runs.groups:
+        if not wanted[group.rows].any():
+            continue
         rates = group.rates(here)
         base.append((group, rates, np.log(group.step_time_s(rates))))
     for i in range(len(names)):
-        moved = logs.copy()
+        moved = values.copy()
         moved[i] += NUDGE
         there = with_values(calibration, names, moved)
         for group, rates, log_s in base:
@@ -100,7 +109,8 @@ def fit(
 
     def soft(error: NDArray[np.float64]) -> NDArray[np.float64]:
         # |error| beyond SOFT grows like its root: one odd row cannot own a factor.
-        return np.sign(error) * np.sqrt(2 * (np.sqrt(1 + (error / SOFT) ** 2) - 1)) * SOFT
+        size = np.sqrt(2 * (np.sqrt(1 + (error / SOFT) ** 2) - 1))
+        return np.asarray(np.sign(error) * size * SOFT)
 
     def residuals(logs: NDArray[np.float64]) -> NDArray[np.float64]:
         error = np.log(predicted(runs, with_values(calibration, names, logs))) - target
@@ -108,7 +118,8 @@ def fit(
 
     def jacobian(logs: NDArray[np.float64]) -> NDArray[np.float64]:
         error = np.log(predicted(runs, with_values(calibration, names, logs))) - target
-        slopes = derivatives(runs, calibration, names, logs)
+        at = dict(zip(names, logs, strict=True))
+        slopes = derivatives(runs, calibration, at, weights > 0)
         size = np.maximum(np.abs(soft(error)), 1e-12)
         bend = np.abs(error) / np.sqrt(1 + (error / SOFT) ** 2) / size
         bend = np.where(np.abs(error) < 1e-9, 1.0, bend)
@@ -126,13 +137,21 @@ def left_out(runs: Runs, calibration: StepCalibration) -> NDArray[np.float64]:
     source's runs of one model. Each fit starts where the fit of all runs ended and is pulled to
     the same priors: the start shortens the way and leaves the end where it is.
     """
-    folds = fold_of(runs)
+    folds = np.array(fold_of(runs))
+    names = sorted(set(folds))
     seconds = np.zeros(len(runs.runs))
-    for fold in sorted(set(folds)):
-        out = np.array([f == fold for f in folds])
-        weights = np.where(out, 0.0, runs.weights)
-        seconds[out] = fit(runs, calibration, weights, FOLD_ROUNDS).predicted_s[out]
+    with ProcessPoolExecutor(max_workers=WORKERS) as pool:
+        for fold, found in zip(names, pool.map(_fold_s, names, repeat(calibration)), strict=True):
+            seconds[folds == fold] = found
     return seconds
+
+
+def _fold_s(fold: str, calibration: StepCalibration) -> NDArray[np.float64]:
+    """Return the predictions of one fold by a fit without it."""
+    runs = published_runs()
+    out = np.array(fold_of(runs)) == fold
+    best = fit(runs, calibration, np.where(out, 0.0, runs.weights), FOLD_ROUNDS)
+    return np.asarray(best.predicted_s[out])
 
 
 def fold_of(runs: Runs) -> list[str]:
@@ -181,9 +200,8 @@ def _keys(runs: Runs) -> list[str]:
 def counted(runs: Runs, calibration: StepCalibration) -> dict[str, Factor]:
     """Return the factors with the number of runs that each one moves."""
     names = list(calibration.factors)
-    at = np.array([np.log(max(f.value, 1e-30) / max(f.prior, 1e-30))
-                   for f in calibration.factors.values()])  # fmt: skip
-    slopes = derivatives(runs, calibration, names, at)
+    at = {name: float(np.log(f.value / f.prior)) for name, f in calibration.factors.items()}
+    slopes = derivatives(runs, calibration, at, np.ones(len(runs.runs), dtype=bool))
     rows = (np.abs(slopes) > MOVES).sum(axis=0)
     return {
         name: replace(calibration.factors[name], rows=int(count))

@@ -8,13 +8,12 @@ from typing import TYPE_CHECKING, Final, NamedTuple
 
 import numpy as np
 
-from gigafactory.catalog import loader
+from gigafactory.catalog import loader, machines
 from gigafactory.cost.layer import price_layer
 from gigafactory.plan.cases import columns
 from gigafactory.plan.machine import rates_of
 from gigafactory.plan.predict import price
 from gigafactory.plan.rows import parse_row
-from gigafactory.report.table import known_model, machine_of
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -109,7 +108,7 @@ def published_runs() -> Runs:
         with path.open(encoding="utf-8", newline="") as source:
             for row in csv.DictReader(source):
                 rows.append(_run(row, table))
-                parsed.append(parse_row(row, known_model))
+                parsed.append(parse_row(row, machines.known_model))
     members: dict[tuple[object, ...], list[int]] = {}
     for i, row_ in enumerate(parsed):
         first = row_.cases[0]
@@ -124,7 +123,7 @@ def published_runs() -> Runs:
             Group(
                 rows=np.array(places),
                 starts=np.cumsum([0, *counts[:-1]]),
-                machine=machine_of(parsed[places[0]].machine),
+                machine=machines.machine_of_row(*parsed[places[0]].machine),
                 precision=cases[0].layout.precision,
                 head_dim=cases[0].model.head_dim,
                 shape=shape,

@@ -21,6 +21,7 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
+
 Kind = Literal["forward", "backward"]
 Task = tuple[Kind, int, int]
 STAGE_AXES: Final = 2  # [stage, chunk]
@@ -89,7 +90,7 @@ def _check(pp: int, vpp: int, microbatches: int) -> None:
         )
 
 
-def replay(
+def replay(  # noqa: PLR0917
     forward_s: NDArray[np.float64],
     backward_s: NDArray[np.float64],
     hop_s: float,
@@ -100,10 +101,9 @@ def replay(
     """Return every pass of one step with its exact start and end, in an order that could happen.
 
     A pass starts when its stage has ended the pass before it in `order`, and when its input has
-    come: `hop_s` after the neighbouring chunk's end. A stage goes on working while it sends and
-    as long as it can; then the stage that waited for its last result takes over. So each event
-    is touched once and no heap is needed: 128 stages x 8 chunks x 256 microbatches, 524,288
-    events, take about 2 s.
+    come, `hop_s` after the neighbour's end. A stage works on as long as it can; then the stages
+    it has fed take over: no heap, each event touched once. 128 stages x 8 chunks x 256
+    microbatches, 524,288 events, take about 2 s.
 
     Args:
         forward_s: Seconds of a forward pass, [stage, chunk].
@@ -119,8 +119,6 @@ def replay(
     _check(pp, vpp, microbatches)
     times = {"forward": _times("forward_s", forward_s, pp, vpp),
              "backward": _times("backward_s", backward_s, pp, vpp)}  # fmt: skip
-    if not 0.0 <= hop_s < float("inf"):
-        raise SpecError(f"schedule: hop_s must be finite and not negative, got {hop_s}")
     state = _State(pp, vpp, microbatches, hop_s)
     ready = list(range(pp))
     while ready:
@@ -136,6 +134,8 @@ class _State:
     __slots__ = ("clock", "ended", "events", "hop_s", "next", "pp", "tasks")
 
     def __init__(self, pp: int, vpp: int, microbatches: int, hop_s: float) -> None:
+        if not 0.0 <= hop_s < float("inf"):
+            raise SpecError(f"schedule: hop_s must be finite and not negative, got {hop_s}")
         depth = range(pp * vpp)
         self.pp, self.hop_s = pp, hop_s
         self.tasks = [order(pp, vpp, microbatches, stage) for stage in range(pp)]

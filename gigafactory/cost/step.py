@@ -15,7 +15,7 @@ from gigafactory.cost.collectives import hierarchical_time_s, point_to_point_tim
 from gigafactory.cost.layer import PARTS, LayerParts, LayerPrice
 from gigafactory.cost.memory import FULLY_SHARDED, SHARDED_GRADIENTS
 from gigafactory.cost.optimizer import optimizer_time_s, owned_share
-from gigafactory.cost.pipeline import pipeline_time_s, stage_layers
+from gigafactory.cost.pipeline import stage_layers, uneven_pipeline_time_s
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -70,44 +70,44 @@ class DataTraffic(NamedTuple):
 def data_traffic(price: LayerPrice, grid: Grid, rates: Rates) -> DataTraffic:
     """Return the seconds of each data-parallel collective, experts over their own ranks."""
     s, held = price.shape, price.held
-    ranks, shard = grid.dp * s.cp, grid.shard * s.cp
-    layers = stage_layers(s.layers, grid.pp, np.minimum(1.0, grid.pp - 1.0))
-    ends = np.where(grid.pp > 1, 1.0, 2.0 - s.tied)
-    stage = layers * held.dense + ends * held.end
+    ranks, shard, span = grid.dp * s.cp, grid.shard * s.cp, s.ep * s.etp
     width, wire = rates.weight_bytes, rates.features.gradient_bytes
+    layers = stage_layers(s.layers, grid.pp, np.minimum(1.0, grid.pp - 1.0))
+    stage = layers * held.dense + np.where(grid.pp > 1, 1.0, 2.0 - s.tied) * held.end
+    experts = layers * held.expert
+    has_experts = held.expert > 0
 
-    def dense(kind: str, params: Column, per: float, group: Column) -> Column:
-        return hierarchical_time_s(kind, params * per, group, s.tp, rates)
+    def moved(kind: str, dense: Column, expert: Column, per: float, group: Column) -> Column:
+        time = hierarchical_time_s(kind, dense * per, group, s.tp, rates)
+        if not np.any(has_experts):
+            return time
+        own = np.maximum(group * s.tp / span, 1.0)
+        more = hierarchical_time_s(kind, expert * per, own, span, rates)
+        # Dense rows of the same table have no experts, and no latency of theirs.
+        return time + np.where(has_experts, more, 0.0)
 
-    traffic = [
-        dense("all_gather", held.dense, width, shard),
-        dense("reduce_scatter", held.dense, wire, shard),
-        dense("reduce_scatter", stage, wire, ranks),
-        dense("all_gather", stage, width, ranks),
-    ]
-    unsharded = grid.sharding < 1
-    if np.any(unsharded):
-        # Without sharding the gather is the second half of an all-reduce of gradients.
-        traffic[3] = np.where(unsharded, dense("all_gather", stage, wire, ranks), traffic[3])
-    if np.any(held.expert > 0):
-        span = s.ep * s.etp
-        expert_ranks = np.maximum(ranks * s.tp / span, 1.0)
-        expert_shard = np.maximum(shard * s.tp / span, 1.0)
-        cases = (
-            ("all_gather", held.expert, width, expert_shard),
-            ("reduce_scatter", held.expert, wire, expert_shard),
-            ("reduce_scatter", layers * held.expert, wire, expert_ranks),
-            ("all_gather", layers * held.expert, width, expert_ranks),
-        )
-        for i, (kind, params, per, group) in enumerate(cases):
-            traffic[i] = traffic[i] + hierarchical_time_s(kind, params * per, group, span, rates)
+    reduce = moved("reduce_scatter", stage, experts, wire, ranks)
+    gather = moved("all_gather", stage, experts, width, ranks)
+    if np.any(unsharded := grid.sharding < 1):
+        # Without sharding gradients are all-reduced, and there are no parameters to gather.
+        both = reduce + moved("all_gather", stage, experts, wire, ranks)
+        reduce, gather = np.where(unsharded, both, reduce), np.where(unsharded, 0.0, gather)
+    return DataTraffic(
+        layer_gather=moved("all_gather", held.dense, held.expert, width, shard),
+        layer_scatter=moved("reduce_scatter", held.dense, held.expert, wire, shard),
+        reduce=reduce,
+        gather=gather,
+        replicas=_replicas_s(grid, (stage + experts) * wire / shard, s.tp * shard, rates),
+    )
+
+
+def _replicas_s(grid: Grid, owned_bytes: Column, stride: Column, rates: Rates) -> Column:
+    """Return the seconds in which a hybrid's copies reduce what each rank owns of the stage."""
     hybrid = (grid.sharding >= FULLY_SHARDED) & (grid.shard < grid.dp)
     if not np.any(hybrid):
-        return DataTraffic(*traffic, replicas=0.0)
-    # Between the copies of a hybrid shard each rank reduces its own share of the stage.
-    owned = (stage + layers * held.expert) * wire / shard
-    copies = hierarchical_time_s("all_reduce", owned, grid.dp / grid.shard, s.tp * shard, rates)
-    return DataTraffic(*traffic, replicas=np.where(hybrid, copies, 0.0))
+        return 0.0
+    time = hierarchical_time_s("all_reduce", owned_bytes, grid.dp / grid.shard, stride, rates)
+    return np.where(hybrid, time, 0.0)
 
 
 def exposed_under(transfer: Column, work: Column, rates: Rates, *, overlap: bool) -> Column:
@@ -153,7 +153,8 @@ def reduction_s(price: LayerPrice, grid: Grid, traffic: DataTraffic, rates: Rate
     s = price.shape
     layers = np.maximum(stage_layers(s.layers, grid.pp, np.minimum(1.0, grid.pp - 1.0)), 1.0)
     buckets = np.where(grid.vpp > 1, grid.vpp, layers)
-    depth = np.where(grid.vpp > 1, grid.pp, 1.0) * (1.0 - 1.0 / buckets) * layers
+    rounds = np.where(grid.vpp > 1, np.minimum(grid.pp, grid.microbatches), 1.0)
+    depth = rounds * (1.0 - 1.0 / buckets) * layers
     depth = depth * rates.data_window
     has = rates.features
     reduce = exposed_under(
@@ -187,20 +188,7 @@ def step_parts(price: LayerPrice, grid: Grid, rates: Rates) -> StepParts:
     layer = price.forward_s + price.backward_s + gathering
     hop = point_to_point_time_s(price.boundary_bytes, s.tp * s.cp * grid.dp, rates)
     handing = np.where(grid.pp > 1, 2.0 * grid.vpp * hop * rates.pipeline_exposed, 0.0)
-    last = grid.pp - 1.0
-    slowest = np.maximum(
-        stage_layers(s.layers, grid.pp, np.minimum(1.0, last)) * layer,
-        np.maximum(
-            stage_layers(s.layers, grid.pp, np.zeros_like(last)) * layer + price.embedding_s,
-            stage_layers(s.layers, grid.pp, last) * layer + price.head_s,
-        ),
-    )
-    slowest = np.where(grid.pp > 1, slowest, s.layers * layer + price.embedding_s + price.head_s)
-    ends = price.head_s + price.embedding_s
-    mean = (s.layers * layer + ends) / grid.pp
-    pipeline = pipeline_time_s(
-        slowest + handing, mean + handing, grid.pp, grid.vpp, grid.microbatches
-    )
+    pipeline = _pipeline_s(price, grid, layer, handing)
     reduction = reduction_s(price, grid, traffic, rates)
     optimizer = optimizer_time_s(owned_parameters(price, grid), rates.optimizer_bytes,
                                  rates.memory_bytes_per_s)  # fmt: skip
@@ -213,6 +201,23 @@ def step_parts(price: LayerPrice, grid: Grid, rates: Rates) -> StepParts:
         reduction=reduction,
         optimizer=optimizer,
         jitter=jitter,
+    )
+
+
+def _pipeline_s(price: LayerPrice, grid: Grid, layer_s: Column, handing_s: Column) -> Column:
+    """Return the seconds of all microbatches through the stages; one stage holds everything."""
+    layers, last = price.shape.layers, grid.pp - 1.0
+    alone = last == 0
+    first_s = stage_layers(layers, grid.pp, np.zeros_like(last)) * layer_s + price.embedding_s
+    last_s = stage_layers(layers, grid.pp, last) * layer_s + price.head_s
+    return uneven_pipeline_time_s(
+        np.where(alone, first_s + price.head_s, first_s) + handing_s,
+        np.ceil(layers / grid.pp - 1e-9) * layer_s + handing_s,
+        np.where(alone, first_s + price.head_s, last_s) + handing_s,
+        forward_share=price.forward_s / (price.forward_s + price.backward_s),
+        pp=grid.pp,
+        vpp=grid.vpp,
+        microbatches=grid.microbatches,
     )
 
 
@@ -246,7 +251,8 @@ def exposed_parts(
     gathering = step.gathering * price.shape.layers / grid.pp * grid.microbatches
     handing_on = step.handing_on * grid.microbatches
     parts["pipeline_comm"] = handing_on
-    parts["pipeline_bubble"] = step.pipeline - busy - gathering - handing_on
+    # Without a pipeline the difference is rounding alone, of either sign.
+    parts["pipeline_bubble"] = np.maximum(step.pipeline - busy - gathering - handing_on, 0.0)
     parts["data_comm"] = gathering + step.reduction
     parts["optimizer"] = step.optimizer
     parts["jitter"] = step.jitter

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Final, NamedTuple
 
@@ -11,6 +10,7 @@ import numpy as np
 from gigafactory.errors import DoesNotFit
 from gigafactory.plan.cases import Case
 from gigafactory.plan.explain import what_would_fit, why_slower
+from gigafactory.plan.limits import Limits, rank_within
 from gigafactory.plan.predict import predict, predict_all
 from gigafactory.plan.promise import Surroundings, promise
 from gigafactory.plan.search import Found, Index, pareto, search
@@ -19,13 +19,15 @@ from gigafactory.spec.layout import Layout
 from gigafactory.spec.promise import Promise
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from gigafactory.plan.space import Question
-    from gigafactory.spec.cluster import Cluster
     from gigafactory.spec.job import Job
+    from gigafactory.spec.prediction import Prediction
 
 NUM_ALTERNATIVES: Final = 5
 NUM_FRONT: Final = 12
-Choose = Callable[[Found], Index]
+NO_LIMITS: Final = Limits()
 
 
 class NothingFits(DoesNotFit):
@@ -79,18 +81,11 @@ class Point(NamedTuple):
     promise: Promise
 
 
-def fastest(found: Found) -> Index:
-    """Return the rows from the fastest on."""
-    return found.order
-
-
 def answer(
     question: Question,
     job: Job,
     around: Surroundings,
-    choose: Choose = fastest,
-    *,
-    sized: Callable[[int], Cluster] | None = None,
+    limits: Limits = NO_LIMITS,
     progress: Callable[[int], None] = lambda _: None,
 ) -> Answer:
     """Return the best layout of a question with its promise, and why the others lost.
@@ -99,22 +94,21 @@ def answer(
         question: Model, machine, batch, GPUs offered.
         job: Tokens and dates.
         around: Failures, site, prices.
-        choose: Ranks the layouts that fit, best first; may leave some out.
-        sized: Returns the cluster of a number of GPUs, where its size is what was asked for.
+        limits: What the run must keep to, and whether the size is what was asked for.
         progress: Told the number of layouts priced so far.
 
     Raises:
         NothingFits: No layout fits the memory.
-        DoesNotFit: `choose` left none.
+        DoesNotFit: No layout keeps the limits.
     """
     found = search(question, progress)
     if not len(found.rows):
         raise _nothing_fits(found)
-    rows = choose(found)
+    rows = rank_within(found, job, around, limits)
     best = found.layout(found.rows[rows[0]])
     machine = question.machine
-    if sized is not None:
-        machine = replace(machine, cluster=sized(best.num_gpus))
+    if limits.sized is not None:
+        machine = replace(machine, cluster=limits.sized(best.num_gpus))
     prediction = predict(_case(question, best), machine)
     others = _distinct(found, rows)
     front = pareto(found)[:NUM_FRONT]
@@ -125,7 +119,7 @@ def answer(
         considered=found.considered,
         priced=found.priced,
         fits=len(found.rows),
-        notes=() if sized else _notes(question, best, found, rows),
+        notes=() if limits.sized else _notes(question, best, found),
     )
 
 
@@ -157,20 +151,29 @@ def _alternatives(found: Found, rows: Index, best: Layout) -> tuple[Alternative,
             layout=layout,
             step_time_s=other.step_time_s.expected,
             memory_bytes=max(other.memory_per_stage_bytes),
-            why=why_slower(chosen, other),
+            why=_why(chosen, other, best, layout),
         )
         for layout, other in zip(layouts[1:], others, strict=True)
     )
 
 
-def _notes(question: Question, best: Layout, found: Found, rows: Index) -> tuple[str, ...]:
+def _why(chosen: Prediction, other: Prediction, best: Layout, layout: Layout) -> str:
+    told = why_slower(chosen, other)
+    if other.step_time_s.expected >= chosen.step_time_s.expected:
+        return told
+    return f"steps faster, but {layout.num_gpus - best.num_gpus:,} more GPUs fail more often"
+
+
+def _notes(question: Question, best: Layout, found: Found) -> tuple[str, ...]:
     idle = question.num_gpus - best.num_gpus
-    fastest_of_all = int(found.order[0]) == int(rows[0])
-    why = "no layout on more of them is faster" if fastest_of_all else "no more keep the limits"
     if not idle:
         return ()
+    quickest = found.layout(found.rows[found.order[0]])
+    why = "no layout on more of them is faster"
+    if quickest.num_gpus > best.num_gpus:
+        why = f"{quickest.num_gpus:,} would step faster and end later, or break a limit"
     return (
-        f"{best.num_gpus:,} of {question.num_gpus:,} GPUs are used: {why} at "
+        f"{best.num_gpus:,} of {question.num_gpus:,} GPUs are used: {why}, at "
         f"{best.global_batch_size:,} sequences per step",
     )
 
@@ -182,7 +185,9 @@ def scaling(question: Question, job: Job, around: Surroundings, sizes: list[int]
     row that is no larger. Sizes at which nothing fits are left out.
     """
     found = search(replace(question, num_gpus=max(sizes)))
-    order, gpus = found.order, found.num_gpus
+    if not len(found.rows):
+        return []
+    order, gpus = rank_within(found, job, around, NO_LIMITS), found.num_gpus
     points = []
     for size in sizes:
         rows = order[gpus[order] <= size]

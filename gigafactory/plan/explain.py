@@ -5,15 +5,19 @@ from __future__ import annotations
 from dataclasses import asdict, replace
 from typing import TYPE_CHECKING, Final
 
+from gigafactory.errors import SpecError
 from gigafactory.plan.cases import Case
 from gigafactory.plan.predict import predict
 from gigafactory.units import show
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
     from gigafactory.plan.space import Question
     from gigafactory.spec.layout import Layout
     from gigafactory.spec.prediction import Prediction
 
+FACTORS: Final = tuple(2**i for i in range(1, 11))
 WORTH_SAYING: Final = 0.05  # of the whole difference; smaller parts are left out
 ADVICE: Final = {
     "compute": "matmul rate: lower precision or a faster accelerator would shorten the step",
@@ -60,26 +64,32 @@ def what_would_fit(question: Question, layout: Layout, predicted: Prediction) ->
     """
     need, have = max(predicted.memory_per_stage_bytes), predicted.memory_capacity_bytes
     found = [f"an accelerator of {need / 1e9:.0f} GB instead of {have / 1e9:.0f} GB"]
-    for factor in (2, 4, 8, 16, 32, 64, 128, 256):
-        more = _spread(layout, factor)
-        if more is not None and _fits(question, more):
-            found.append(f"{more.num_gpus:,} GPUs instead of {question.num_gpus:,}")
-            break
+    larger = (more for factor in FACTORS for more in _spread(layout, factor))
+    enough = next((more for more in larger if _fits(question, more)), None)
+    if enough is not None:
+        found.append(f"{enough.num_gpus:,} GPUs instead of {question.num_gpus:,}")
     shorter = layout.seq_len // 2
     if shorter and _fits(question, replace(layout, seq_len=shorter)):
         found.append(f"sequences of {shorter:,} tokens instead of {layout.seq_len:,}")
     return found
 
 
-def _spread(layout: Layout, factor: int) -> Layout | None:
-    """Return the layout on `factor` times the GPUs: deeper pipeline, else more data ranks."""
+def _spread(layout: Layout, factor: int) -> Iterator[Layout]:
+    """Yield the layout on `factor` times the GPUs: a deeper pipeline, or fully sharded data."""
+    yield replace(
+        layout,
+        pipeline_parallel=layout.pipeline_parallel * factor,
+        virtual_pipeline=1,
+        schedule="1f1b",
+    )
     wider = layout.data_parallel * factor
     if layout.global_batch_size % (wider * layout.micro_batch_size) == 0:
-        return replace(layout, data_parallel=wider, data_shard=None)
-    return replace(layout, pipeline_parallel=layout.pipeline_parallel * factor)
+        yield replace(layout, data_parallel=wider, data_shard=None, sharding="zero3")
 
 
 def _fits(question: Question, layout: Layout) -> bool:
-    if layout.pipeline_parallel > question.model.num_layers:
+    try:
+        told = predict(Case(question.model, layout, question.capacity_factor), question.machine)
+    except SpecError:  # the model cannot be split so
         return False
-    return predict(Case(question.model, layout, question.capacity_factor), question.machine).fits
+    return told.fits

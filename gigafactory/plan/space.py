@@ -11,7 +11,8 @@ from typing import TYPE_CHECKING, Final, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from gigafactory.spec.base import Spec, require_count
+from gigafactory.spec.base import Spec, require_count, require_one_of, require_positive
+from gigafactory.spec.hardware import PRECISIONS
 from gigafactory.spec.machine import Machine
 from gigafactory.spec.model import Model
 
@@ -32,7 +33,7 @@ class Question(Spec):
     Attributes:
         num_gpus: GPUs offered; a layout may leave some idle.
         global_batch_size: Sequences in one optimizer step.
-        pinned: Degrees that must be as given, by axis name.
+        capacity_factor: MoE capacity factor that drops tokens; None trains dropless.
     """
 
     model: Model
@@ -45,6 +46,8 @@ class Question(Spec):
 
     def __post_init__(self) -> None:
         require_count(self, "seq_len", "global_batch_size", "num_gpus", most=10**9)
+        require_one_of(self, "precision", PRECISIONS)
+        require_positive(self, "capacity_factor")
 
 
 class Axes(NamedTuple):
@@ -131,7 +134,8 @@ def _experts(model: Model, tp: int) -> list[tuple[int, int]]:
     """Return (expert, expert tensor) degrees."""
     if model.experts is None:
         return [(1, 1)]
-    return [(ep, etp) for ep in divisors(model.experts.num_experts) for etp in sorted({1, tp})]
+    splits = sorted({1, tp} if model.experts.ffn_hidden_size % tp == 0 else {1})
+    return [(ep, etp) for ep in divisors(model.experts.num_experts) for etp in splits]
 
 
 def _stages(num_layers: int) -> Iterator[tuple[int, int]]:
@@ -144,7 +148,9 @@ def _stages(num_layers: int) -> Iterator[tuple[int, int]]:
         largest = -(-num_layers // pp)
         if largest not in seen:
             seen.add(largest)
-            yield from ((pp, vpp) for vpp in (divisors(largest) if pp > 1 else [1]))
+            vpps = divisors(largest) if pp > 1 else [1]
+            # `cases.check`: embedding and loss may take a chunk each, no more may be empty.
+            yield from ((pp, vpp) for vpp in vpps if vpp == 1 or pp * vpp <= num_layers + 2)
 
 
 def blocks(question: Question, space: Axes) -> Iterator[Block]:

@@ -8,16 +8,14 @@ the fill, the drain and the waiting of uneven stages are replayed instead of est
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Final, NamedTuple
+from typing import TYPE_CHECKING, Final, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
 from gigafactory.cost import operators as op
 from gigafactory.cost.collectives import point_to_point_time_s
-from gigafactory.cost.columns import Column, Grid
 from gigafactory.cost.layer import PARTS, LayerParts, LayerPrice, price_layer
-from gigafactory.cost.rates import Rates
 from gigafactory.cost.schedule import Event, chunk_layers, makespan_s, replay
 from gigafactory.cost.step import (
     DataTraffic,
@@ -30,8 +28,12 @@ from gigafactory.cost.step import (
 )
 from gigafactory.plan.cases import Case, columns
 from gigafactory.plan.machine import rates_of
-from gigafactory.spec.layout import Layout
-from gigafactory.spec.machine import Machine
+
+if TYPE_CHECKING:
+    from gigafactory.cost.columns import Column, Grid
+    from gigafactory.cost.rates import Rates
+    from gigafactory.spec.layout import Layout
+    from gigafactory.spec.machine import Machine
 
 Floats = NDArray[np.float64]
 LINK_PARTS: Final = tuple(PARTS.index(f"{kind}_comm") for kind in ("tensor", "context", "expert"))
@@ -165,7 +167,7 @@ def _gathering_s(
 ) -> tuple[float, float]:
     """Return what full sharding adds to one layer, forward and backward."""
     both = _one(sharded_layer_s(price, grid, traffic, rates))
-    if not _one(fully_sharded(grid, rates)):
+    if not np.any(fully_sharded(grid, rates)):
         return 0.0, 0.0
     overlap = rates.features.overlap_data
     forward = _one(exposed_under(traffic.layer_gather, price.forward_s, rates, overlap=overlap))
@@ -179,7 +181,7 @@ def _spans(
     step = step_parts(price, grid, rates)
     reduction = _one(step.reduction)
     nothing = np.zeros_like(traffic.reduce)
-    gather = _one(reduction_s(price, grid, traffic._replace(reduce=nothing), rates))
+    gather = _one(reduction_s(price, grid, traffic._replace(reduce=nothing, replicas=0.0), rates))
     # Jitter is a share of pipeline and reduction; the replayed pipeline has its own length.
     share = _one(step.jitter) / (_one(step.pipeline) + reduction)
     spans, clock = [], start_s

@@ -12,7 +12,6 @@ from gigafactory.errors import SpecError
 from gigafactory.plan.cases import Case
 from gigafactory.plan.predict import predict, predict_all
 from gigafactory.plan.rows import parse_row
-from gigafactory.report.table import known_model, machine_of
 from gigafactory.spec.base import Spec
 from gigafactory.spec.machine import Machine
 from gigafactory.spec.prediction import Prediction
@@ -65,8 +64,8 @@ def of_case(wanted: str) -> Explained:
         near = ", ".join(get_close_matches(wanted, rows, n=3, cutoff=0)) or "none"
         raise SpecError(f"case: unknown id {wanted[:60]!r}, nearest: {near}", field="case")
     row = rows[wanted]
-    parsed = parse_row(row, known_model)
-    machine = machine_of(parsed.machine)
+    parsed = parse_row(row, machines.known_model)
+    machine = machines.machine_of_row(*parsed.machine)
     told = predict_all(parsed.cases, machine)
     # Where several layouts are possible: the fastest that fits, else the fastest.
     best = min(range(len(told)), key=lambda i: (not told[i].fits, told[i].step_time_s.expected))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from html import escape
 from typing import TYPE_CHECKING, Final
 
@@ -29,25 +30,25 @@ STYLE: Final = """
 * { box-sizing: border-box; }
 body { margin: 0; background: var(--ground); color: var(--ink);
   font: 15px/1.5 system-ui, -apple-system, "Segoe UI", Roboto, sans-serif; }
-main { max-width: 860px; margin: 0 auto; padding: 32px 20px 64px; }
+main { max-width: 880px; margin: 0 auto; padding: 32px 20px 64px; }
 h1 { font-size: 25px; line-height: 1.25; margin: 0 0 6px; }
 h2 { font-size: 16px; margin: 36px 0 8px; }
-p { margin: 6px 0; } .lead { font-size: 17px; } .dim { color: var(--dim); font-size: 13.5px; }
+p { margin: 6px 0; } .lead { font-size: 16.5px; } .dim { color: var(--dim); font-size: 13.5px; }
 .note { border-left: 3px solid #e08a1e; padding: 2px 0 2px 12px; margin: 12px 0; }
-.figures { display: grid; grid-template-columns: repeat(auto-fit, minmax(150px, 1fr));
+.figures { display: grid; grid-template-columns: repeat(auto-fit, minmax(220px, 1fr));
   gap: 10px; margin: 22px 0 8px; }
 .figures div { background: var(--card); border: 1px solid var(--line); border-radius: 8px;
   padding: 10px 14px; }
 .figures b { display: block; font-size: 21px; line-height: 1.25; }
 .figures span { color: var(--dim); font-size: 13px; }
 .wide { overflow-x: auto; }
-table { border-collapse: collapse; width: 100%; font-size: 14px;
+table { border-collapse: collapse; min-width: 55%; font-size: 14px;
   font-variant-numeric: tabular-nums; }
-th, td { padding: 4px 14px 4px 0; text-align: left; vertical-align: top; }
+th, td { padding: 4px 18px 4px 0; text-align: left; vertical-align: top; }
 th { color: var(--dim); font-weight: 500; border-bottom: 1px solid var(--line); }
 tr + tr td { border-top: 1px solid color-mix(in srgb, var(--line) 45%, transparent); }
 .r { text-align: right; white-space: nowrap; }
-.bar { width: 26%; min-width: 90px; vertical-align: middle; padding-right: 0; }
+.bar { width: 220px; min-width: 90px; vertical-align: middle; padding-right: 0; }
 .bar i { display: block; height: 9px; border-radius: 2px; background: var(--mark); }
 figure { margin: 20px 0 0; } figure svg { width: 100%; height: auto; display: block; }
 footer { margin-top: 48px; border-top: 1px solid var(--line); padding-top: 10px; }
@@ -122,7 +123,7 @@ def _step(answer: Answer) -> list[str]:
     prediction = answer.promise.prediction
     return [
         _table(step.layout_sheet(answer.promise.plan.layout)),
-        _table(step.breakdown_sheet(prediction)),
+        _table(replace(step.breakdown_sheet(prediction), bars=())),  # the plot shows them
         _figure(plots.breakdown_svg(prediction), "Exposed time of one step by cause"),
         _table(step.memory_sheet(prediction)),
         _figure(plots.memory_svg(prediction), "Memory of every pipeline stage"),
@@ -140,18 +141,25 @@ def _run(promise: Promise) -> list[str]:
 
 def _others(answer: Answer, curves: Mapping[str, Sequence[Point]]) -> list[str]:
     """Return other sizes, other batches, other layouts, and the ground all of it stands on."""
-    scaling = [
-        "<h2>More or fewer GPUs, larger or smaller batches</h2>",
-        _figure(plots.scaling_svg(curves), "Tokens per second and days over GPUs offered"),
-        _figure(plots.money_svg(curves), "Cost of the run over its days"),
-        _table(batches_sheet(curves, answer.promise.plan.cluster.num_gpus)),
-    ]
     return [
-        *(scaling if any(curves.values()) else []),
+        *_sizes(curves, answer.promise.plan.cluster.num_gpus),
         _table(runners_up.alternatives_sheet(answer)),
         _table(runners_up.front_sheet(answer)),
         _table(step.assumptions_sheet(answer.promise.prediction.assumptions)),
         f"<footer>{_paragraph(counts_sentence(answer), 'dim')}</footer>",
+    ]
+
+
+def _sizes(curves: Mapping[str, Sequence[Point]], num_gpus: int) -> list[str]:
+    """Return the scaling curves as plots and a table; nothing where no size fits."""
+    drawn = {label: points for label, points in curves.items() if points}
+    if not drawn:
+        return []
+    return [
+        "<h2>More or fewer GPUs, larger or smaller batches</h2>",
+        _figure(plots.scaling_svg(drawn), "Tokens per second and days over GPUs offered"),
+        _figure(plots.worth_svg(drawn), "Utilization and cost over GPUs offered"),
+        _table(batches_sheet(drawn, num_gpus)),
     ]
 
 
@@ -163,12 +171,16 @@ def counts_sentence(answer: Answer) -> str:
 
 
 def batches_sheet(curves: Mapping[str, Sequence[Point]], num_gpus: int) -> Sheet:
-    """Return what each batch makes of the size on its curve nearest to `num_gpus`."""
+    """Return what each batch makes of the size on its curve nearest to `num_gpus`.
+
+    Args:
+        curves: Scaling curves by the batch's label, none of them empty.
+        num_gpus: GPUs offered.
+    """
     rows = []
     for label, points in curves.items():
-        if points:
-            near = min(points, key=lambda point: abs(point.gpus_offered - num_gpus))
-            rows.append((label, *_point(near)))
+        near = min(points, key=lambda point: abs(point.gpus_offered - num_gpus))
+        rows.append((label, *_point(near)))
     return Sheet(
         title="The same tokens in other batches",
         align="lrrrrrr",
@@ -194,9 +206,7 @@ def _paragraph(text: str, kind: str = "") -> str:
 
 
 def _figure(svg: str, label: str) -> str:
-    """Return a plot with its name for readers who cannot see it; nothing for an empty plot."""
-    if not svg:
-        return ""
+    """Return a plot with its name for readers who cannot see it."""
     named = svg.replace("<svg ", f'<svg role="img" aria-label="{escape(label)}" ', 1)
     return f"<figure>{named}</figure>"
 

@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
 
     from matplotlib.axes import Axes
+    from matplotlib.axis import Axis
     from matplotlib.figure import Figure
 
     from gigafactory.plan.answer import Answer, Point
@@ -66,11 +67,16 @@ def scaling_svg(curves: Mapping[str, Sequence[Point]]) -> str:
     return _drawn("scaling", (7.6, 3.4), 2, draw)
 
 
-def money_svg(curves: Mapping[str, Sequence[Point]]) -> str:
-    """Return cost over days, a line for each batch; empty where no price is published."""
-    if not any(point.promise.cost for points in curves.values() for point in points):
-        return ""
-    return _drawn("money", (7.6, 3.4), 1, lambda axes: _money(axes[0], curves))
+def worth_svg(curves: Mapping[str, Sequence[Point]]) -> str:
+    """Return utilization and, where a price is published, cost over the number of GPUs."""
+    priced = any(point.promise.cost for points in curves.values() for point in points)
+
+    def draw(axes: Sequence[Axes]) -> None:
+        _utilization(axes[0], curves)
+        if priced:
+            _money(axes[1], curves)
+
+    return _drawn("worth", (7.6, 3.4), 2 if priced else 1, draw)
 
 
 def picture(answer: Answer, curves: Mapping[str, Sequence[Point]]) -> str:
@@ -166,77 +172,63 @@ def _memory(axes: Axes, prediction: Prediction) -> None:
 
 def _speed(axes: Axes, curves: Mapping[str, Sequence[Point]]) -> None:
     _lines(axes, curves, lambda promise: promise.prediction.tokens_per_s)
-    axes.set_xlabel("GPUs offered")
-    axes.set_title("Tokens per second")
-    _counted(axes, "x", count)
-    _counted(axes, "y", count)
+    axes.set_title("Tokens per second while it trains")
+    _plain(axes.yaxis, count)
 
 
 def _days(axes: Axes, curves: Mapping[str, Sequence[Point]]) -> None:
     _lines(axes, curves, days_of)
-    axes.set_xlabel("GPUs offered")
     axes.set_title("Days, failures included")
     axes.legend(fontsize=8.5)
-    _counted(axes, "x", count)
-    _counted(axes, "y", "{:,.3g}".format)
+    _plain(axes.yaxis, "{:,.3g}".format)
+
+
+def _utilization(axes: Axes, curves: Mapping[str, Sequence[Point]]) -> None:
+    _lines(axes, curves, lambda promise: 100 * promise.prediction.mfu)
+    axes.set_title("MFU of the GPUs used, %")
+    axes.set_yscale("linear")
+    axes.set_ylim(bottom=0)
+    axes.legend(fontsize=8.5)
+
+
+def _money(axes: Axes, curves: Mapping[str, Sequence[Point]]) -> None:
+    _lines(
+        axes,
+        curves,
+        lambda promise: promise.cost.usd.expected if promise.cost else float("nan"),
+    )
+    axes.set_title("Cost of the run, failures included")
+    _plain(axes.yaxis, usd)
 
 
 def _lines(
     axes: Axes, curves: Mapping[str, Sequence[Point]], of: Callable[[Promise], float]
 ) -> None:
-    """Draw one line for each batch over the GPUs offered; both axes are logarithmic."""
+    """Draw a line for each batch over the GPUs offered, told apart by marker and by colour."""
     for index, (label, points) in enumerate(curves.items()):
         axes.loglog(
             [point.gpus_offered for point in points],
             [of(point.promise) for point in points],
             label=label,
-            **_look(index),
+            color=COLOURS[index % len(COLOURS)],
+            marker=MARKERS[index % len(MARKERS)],
         )
     axes.grid(visible=True, color=INK, alpha=0.13, linewidth=0.6)
+    axes.set_xlabel("GPUs offered")
+    _plain(axes.xaxis, _thousands)
 
 
-def _look(index: int) -> dict[str, Any]:
-    """Return how a line looks: told apart by marker as well as by colour."""
-    return {
-        "color": COLOURS[index % len(COLOURS)],
-        "marker": MARKERS[index % len(MARKERS)],
-    }
-
-
-def _money(axes: Axes, curves: Mapping[str, Sequence[Point]]) -> None:
-    for index, (label, points) in enumerate(curves.items()):
-        priced = [(point, point.promise.cost) for point in points]
-        found = [
-            (days_of(point.promise), cost.usd.expected, point.gpus_offered)
-            for point, cost in priced
-            if cost
-        ]
-        if not found:
-            continue
-        days, dollars, gpus = zip(*found, strict=True)
-        axes.loglog(days, dollars, label=label, **_look(index))
-        for place in (0, -1):
-            axes.annotate(
-                f"{gpus[place]:,} GPUs", (days[place], dollars[place]),
-                textcoords="offset points", xytext=(6, 5), fontsize=7.5, alpha=0.8,
-            )  # fmt: skip
-    axes.grid(visible=True, color=INK, alpha=0.13, linewidth=0.6)
-    axes.margins(x=0.12, y=0.14)
-    axes.set_xlabel("days, failures included")
-    axes.set_title("Cost of the run over its days, from few GPUs (right) to many (left)")
-    axes.legend(fontsize=8.5)
-    _counted(axes, "x", "{:,.3g}".format)
-    _counted(axes, "y", usd)
-
-
-def _counted(axes: Axes, side: str, told: Callable[[float], str]) -> None:
-    """Label a logarithmic axis with plain numbers at 1, 2 and 5 of each decade."""
+def _plain(axis: Axis, told: Callable[[float], str]) -> None:
+    """Label a logarithmic axis at 1, 2 and 5 of each decade."""
     from matplotlib.ticker import FuncFormatter, LogLocator, NullLocator
 
-    axis = axes.xaxis if side == "x" else axes.yaxis
     axis.set_major_locator(LogLocator(subs=(1.0, 2.0, 5.0)))
     axis.set_major_formatter(FuncFormatter(lambda value, _: told(value)))
     axis.set_minor_locator(NullLocator())
+
+
+def _thousands(gpus: float) -> str:
+    return f"{gpus / 1000:g}k" if gpus >= 1000 else f"{gpus:g}"
 
 
 def days_of(promise: Promise) -> float:

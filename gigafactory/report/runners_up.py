@@ -16,9 +16,12 @@ GB: Final = 1e9
 
 def search_sentence(answer: Answer, wall_s: float) -> str:
     """Return how many layouts were looked at, in one sentence."""
+    priced = f"{answer.priced:,} were priced and {answer.fits:,} fit"
+    if answer.priced == answer.fits:
+        priced = f"{answer.fits:,} fit and were priced"
     return (
-        f"Of {answer.considered:,} layouts, {answer.priced:,} were priced and {answer.fits:,} "
-        f"fit, in {show(wall_s, 's')}; the others cannot run, cannot win or do not fit."
+        f"Of {answer.considered:,} layouts, {priced}, in {show(wall_s, 's')}; "
+        "the others cannot run, cannot win or do not fit."
     )
 
 

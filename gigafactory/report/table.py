@@ -6,9 +6,9 @@ import csv
 from itertools import islice
 from typing import TYPE_CHECKING, Final, NamedTuple, TextIO
 
-from gigafactory.catalog import files, loader, machines
+from gigafactory.catalog import files, machines
 from gigafactory.errors import CatalogError, SpecError
-from gigafactory.plan.rows import REQUIRED, MachineKey, Row, parse_row
+from gigafactory.plan.rows import REQUIRED, Row, parse_row
 from gigafactory.plan.table import Answer, RowPrediction, predict_rows
 
 if TYPE_CHECKING:
@@ -16,8 +16,6 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
     from pathlib import Path
 
-    from gigafactory.spec.machine import Machine
-    from gigafactory.spec.model import Model
 
 CHUNK_ROWS: Final = 20_000
 COLUMNS: Final = (
@@ -56,32 +54,14 @@ def predict_table(source: Path, out: Path, progress: Callable[[int], None]) -> T
 
 def predictions(rows: list[dict[str, str]]) -> list[Answer]:
     """Return the prediction of every row, or what is wrong with it."""
-    return predict_rows([_parsed(row) for row in rows], machine_of)
+    return predict_rows([_parsed(row) for row in rows], lambda key: machines.machine_of_row(*key))
 
 
 def _parsed(row: dict[str, str]) -> Row | SpecError:
     try:
-        return parse_row(row, known_model)
+        return parse_row(row, machines.known_model)
     except SpecError as error:
         return error
-
-
-def known_model(name: str) -> Model | None:
-    """Return the catalog's model of a name, None where it has none."""
-    try:
-        return loader.model(loader.canonical("models", name))
-    except SpecError:
-        return None
-
-
-def machine_of(key: MachineKey) -> Machine:
-    """Return the machine of a row.
-
-    Raises:
-        SpecError: Unknown accelerator or software.
-    """
-    cluster = machines.cluster_of_row(key.gpu, key.gpus_per_node, key.network_gbps)
-    return machines.machine(cluster, key.software, key.features)
 
 
 def _cells(row: dict[str, str], answer: Answer) -> list[object]:

@@ -192,3 +192,34 @@ def test_a_catalog_entry_of_another_width_or_kind_says_nothing() -> None:
     assert wider.latent_attention is None
     dense = parse_row(CELLS, lambda _: replace(entry, hidden_size=512)).cases[0].model
     assert dense.latent_attention is None
+
+
+def test_a_bad_number_of_gpus_is_named_with_the_other_faults() -> None:
+    message = fault(n_gpus="abc", tp="y")
+    assert "n_gpus must be a whole number" in message
+    assert "'abc'" in message
+    assert "tp must be a whole number" in message
+
+
+@pytest.mark.parametrize("name", ["seq_len", "vpp", "heads", "n_gpus"])
+def test_every_fault_is_named_once(name: str) -> None:
+    assert fault(**{name: "q", "pp": "2", "dp": "4"}).count(f"{name} must be") == 1
+
+
+def test_a_model_fault_does_not_hide_a_layout_fault() -> None:
+    message = fault(kv_heads="3", tp="y")
+    assert "num_kv_heads must divide num_heads 8, got 3" in message
+    assert "tp must be a whole number" in message
+
+
+@pytest.mark.parametrize(
+    ("name", "value"), [("moe-capacity-", "x"), ("moe-capacity-", "0"), ("expert-tp=", "q")]
+)
+def test_a_feature_whose_value_makes_no_sense_is_refused(name: str, value: str) -> None:
+    message = fault(**EXPERTS, features=name + value)
+    assert f"features: {name} must be " in message
+    assert f"got '{value}'" in message
+
+
+def test_a_layout_that_its_model_cannot_be_split_by_is_refused() -> None:
+    assert "tensor_parallel 3 must divide num_heads 8" in fault(tp="3", n_gpus="24")

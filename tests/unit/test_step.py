@@ -22,7 +22,8 @@ from gigafactory.cost.step import (
     sharded_layer_s,
     step_parts,
 )
-from gigafactory.plan.cases import Case, columns
+from gigafactory.errors import SpecError
+from gigafactory.plan.cases import Case, check, columns
 from gigafactory.plan.machine import rates_of
 from gigafactory.spec.layout import Layout
 
@@ -231,3 +232,40 @@ def test_tied_embeddings_on_one_stage_are_one_matrix() -> None:
         number(owned_parameters(*priced(model=m, sharding="none")[::2])) for m in (LLAMA, tied)
     ]
     assert owned[0] - owned[1] == pytest.approx(LLAMA.vocab_size * LLAMA.hidden_size)
+
+
+def test_a_hybrid_pays_for_reducing_gradients_between_its_copies() -> None:
+    slow = replace(FSDP, nic_bytes_per_s=FSDP.nic_bytes_per_s / 100)
+    fast, crawling = (
+        seconds(rates, data_parallel=64, data_shard=8, sharding="hsdp") for rates in (FSDP, slow)
+    )
+    assert crawling > 1.1 * fast
+
+
+@pytest.mark.parametrize(
+    ("degrees", "told"),
+    [
+        ({"tensor_parallel": 7}, "tensor_parallel 7 must divide num_heads 32"),
+        ({"context_parallel": 5}, "context_parallel 5 must divide seq_len 4096"),
+        ({"expert_parallel": 2}, "expert_parallel 2 must divide num_experts 1"),
+        (
+            {"pipeline_parallel": 64},
+            "pipeline_parallel 64 x virtual_pipeline 1 must be at most num_layers 32",
+        ),
+    ],
+)
+def test_a_layout_its_model_cannot_be_split_by_is_refused(
+    degrees: dict[str, Any], told: str
+) -> None:
+    values: dict[str, Any] = {"data_parallel": 16, "global_batch_size": 128, "seq_len": 4096}
+    with pytest.raises(SpecError) as caught:
+        check(Case(LLAMA, Layout(**values | degrees)))
+    assert told in str(caught.value)
+
+
+def test_all_splits_that_cannot_be_are_named_at_once() -> None:
+    layout = Layout(
+        data_parallel=1, tensor_parallel=7, context_parallel=5, global_batch_size=1, seq_len=4096
+    )
+    with pytest.raises(SpecError, match=r"tensor_parallel 7.*context_parallel 5"):
+        check(Case(LLAMA, layout))
