@@ -47,6 +47,7 @@ bench: .venv/dev.stamp
 	@$(BIN)/python -m pytest tests/benchmarks -s --benchmark-enable
 
 readme: .venv/dev.stamp
+	@$(BIN)/python docs/build_picture.py
 	@$(BIN)/python docs/build_readme.py
 
 dist: .venv/dev.stamp

@@ -114,8 +114,14 @@ def cluster_of_row(gpu: str, gpus_per_node: int, network_gbps: float | None) -> 
     per_node = network_gbps * 1e9 / 8 if network_gbps else None
     slow = per_node is not None and per_node <= OMNI_PATH_BYTES_PER_S
     source = {"default": "the row itself"}
-    node = Node(name="row", title=f"{gpus_per_node} x {gpu}", accelerator=accelerator.name,
-                num_accelerators=gpus_per_node, nic_bytes_per_s=per_node, source=source)  # fmt: skip
+    node = Node(
+        name="row",
+        title=f"{gpus_per_node} x {gpu}",
+        accelerator=accelerator.name,
+        num_accelerators=gpus_per_node,
+        nic_bytes_per_s=per_node,
+        source=source,
+    )
     tier = Tier(name="non-blocking", num_gpus=10**9, hop_latency_s=HOP_LATENCY_S)
     fabric = Fabric(
         name="row",

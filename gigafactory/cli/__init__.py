@@ -9,7 +9,7 @@ from typing import NoReturn
 import typer
 
 from gigafactory.cli import catalog, explain, plan, predict
-from gigafactory.errors import DoesNotFit, GigafactoryError
+from gigafactory.errors import DoesNotFit, GigafactoryError, SpecError
 
 app = typer.Typer(
     name="giga",
@@ -33,24 +33,37 @@ def main() -> NoReturn:
         sys.exit(_report(error))
     except KeyboardInterrupt:
         sys.exit(130)
-    except BrokenPipeError:
-        # The reader left (`giga … | head`); nothing is wrong and there is no one to tell.
+    except SystemExit as left:
+        if not isinstance(left.__context__, BrokenPipeError):
+            raise
+        # The reader left (`giga … | head`); nothing is wrong and there is no one to tell. Typer
+        # and rich would exit 1, which here means that nothing fits.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         sys.exit(0)
     except Exception as error:
-        # Typer's own usage errors know how to show themselves and their exit code.
-        show = getattr(error, "show", None)
-        if show is None:
-            raise
-        show()
-        sys.exit(getattr(error, "exit_code", 2))
+        sys.exit(_usage(error))
+
+
+def _usage(error: Exception) -> int:
+    """Print a usage error of typer's in our own manner; raise any other again."""
+    words = getattr(error, "format_message", None)
+    if words is None:
+        raise error
+    if type(error).__name__ == "NoArgsIsHelpError":
+        typer.echo(words(), err=True)
+        return 2
+    parameter = getattr(error, "param", None)
+    return _report(SpecError(words(), field=getattr(parameter, "name", None) or ""))
 
 
 def _report(error: GigafactoryError) -> int:
     """Print an expected failure: one line on stderr, with --json its object on stdout."""
     typer.echo(f"giga: {' '.join(str(error).split())}", err=True)
     if "--json" in sys.argv:
-        from gigafactory.report.as_json import error_json, one_line
+        from gigafactory.report import as_json
 
-        typer.echo(one_line(error_json(error)))
+        if isinstance(error, DoesNotFit):
+            typer.echo(as_json.one_line(as_json.nothing_fits_json(error)))
+        else:
+            typer.echo(as_json.one_line(as_json.error_json(error)))
     return 1 if isinstance(error, DoesNotFit) else 2

@@ -32,6 +32,9 @@ def plan(
     site: Annotated[Text, typer.Option(help="Where it stands; default: the cluster's.")] = None,
     software: Annotated[str, typer.Option(help="Software profile.")] = "megatron-core",
     faults: Annotated[str, typer.Option(help="Failure profile.")] = "llama3-h100",
+    rank_by: Annotated[
+        str, typer.Option(help="step: fastest step; finish: earliest end under failures.")
+    ] = "step",
     output: Annotated[Path | None, typer.Option("-o", "--output", help="Plan file.")] = None,
     html: Annotated[Path | None, typer.Option(help="Write a page with plots.")] = None,
     as_json: Annotated[bool, typer.Option("--json", help="One line of JSON.")] = False,
@@ -42,7 +45,7 @@ def plan(
 
     from rich.console import Console
 
-    from gigafactory.catalog.files import write_plan
+    from gigafactory.catalog.files import require_folder, write_plan
     from gigafactory.cli.request import Options, understand
     from gigafactory.plan.answer import NothingFits
     from gigafactory.report import as_json as machine
@@ -52,7 +55,10 @@ def plan(
         model=model, tokens=tokens, cluster=cluster, gpus=gpus, gpu=gpu, start=start, by=by,
         seq_len=seq_len, global_batch_tokens=global_batch_tokens, power_cap=power_cap,
         budget=budget, precision=precision, site=site, software=software, faults=faults,
+        rank_by=rank_by,
     )  # fmt: skip
+    require_folder(output)
+    require_folder(html)
     request = understand(options, dt.date.today())
     for warning in request.warnings:
         typer.echo(f"giga: {warning}", err=True)

@@ -15,11 +15,13 @@ from gigafactory.plan.space import Question
 from gigafactory.spec.cluster import Cluster
 from gigafactory.spec.hardware import PRECISIONS
 from gigafactory.spec.job import Job
+from gigafactory.spec.machine import Machine
 from gigafactory.units import parse
 
 T = TypeVar("T")
 DEFAULT_BATCH_TOKENS: Final = 16_777_216  # Llama 3's largest batch, arXiv 2407.21783 section 3.4.1
 LONGEST_DEFAULT_SEQUENCE: Final = 8_192
+LONGEST_SEQUENCE: Final = 100_000_000
 MOST_GPUS: Final = 1_000_000  # offered where the size is what is asked for
 MOST_TOKENS: Final = 1e18
 DEFAULT_SOFTWARE: Final = "megatron-core"
@@ -45,6 +47,7 @@ class Options:
     site: str | None = None
     software: str = DEFAULT_SOFTWARE
     faults: str = DEFAULT_FAULTS
+    rank_by: str = "step"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -72,27 +75,25 @@ def understand(options: Options, today: dt.date) -> Request:
     tokens = _quantity("tokens", options.tokens, faults, most=MOST_TOKENS)
     power_cap = _quantity("power-cap", options.power_cap, faults)
     budget = _quantity("budget", options.budget, faults)
-    start, by = _date("start", options.start, faults), _date("by", options.by, faults)
-    if options.precision not in PRECISIONS:
-        faults.append(
-            f"--precision must be one of {', '.join(PRECISIONS)}, got {options.precision!r}"
-        )
-    cluster = _cluster(options, faults, limited=bool(by or power_cap or budget))
+    _choices(options, faults)
+    cluster = _cluster(options, faults)
+    start, by = _dates(options, (cluster and cluster.available) or today, faults)
     model = _attempt(faults, lambda: loader.model(options.model))
-    if faults or cluster is None or model is None or tokens is None:
-        raise SpecError("; ".join(faults))
-    seq_len = _sequence(options.seq_len, model.context_length)
-    batch, warnings = _batch(options.global_batch_tokens, seq_len)
-    start = start or cluster.available or today
-    if by is not None and by <= start:
-        raise SpecError(f"--by must be after the start {start}, got {by}", field="by")
+    context = model.context_length if model else LONGEST_DEFAULT_SEQUENCE
+    seq_len = _sequence(options.seq_len, context, faults)
+    batch, warnings = _batch(options.global_batch_tokens, seq_len, faults)
+    machine = _machine(options, cluster, faults)
+    around = _surroundings(options, cluster, faults)
+    if faults or model is None or tokens is None or machine is None or around is None:
+        option = faults[0].split()[0].strip("-:").replace("-", "_")
+        raise SpecError("; ".join(faults), field=option if option.isidentifier() else "")
     return Request(
         question=Question(
             model=model,
-            machine=machines.machine(cluster, options.software),
+            machine=machine,
             seq_len=seq_len,
             global_batch_size=batch,
-            num_gpus=cluster.num_gpus,
+            num_gpus=machine.cluster.num_gpus,
             precision=options.precision,
         ),
         job=Job(
@@ -103,10 +104,19 @@ def understand(options: Options, today: dt.date) -> Request:
             precision=options.precision,
             by=by,
         ),
-        around=_surroundings(options, cluster),
+        around=around,
         limits=_limits(options, by, power_cap, budget),
         warnings=warnings,
     )
+
+
+def _choices(options: Options, faults: list[str]) -> None:
+    if options.precision not in PRECISIONS:
+        faults.append(
+            f"--precision must be one of {', '.join(PRECISIONS)}, got {options.precision!r}"
+        )
+    if options.rank_by not in ("step", "finish"):
+        faults.append(f"--rank-by must be step or finish, got {options.rank_by!r}")
 
 
 def _limits(
@@ -119,20 +129,33 @@ def _limits(
         by=by if free else None,
         power_cap_w=power_cap,
         budget_usd=budget,
+        rank_by="finish" if options.rank_by == "finish" else "step",
         sized=(lambda n: loader.cluster_of(gpu or "", n)) if free else None,
     )
 
 
-def _surroundings(options: Options, cluster: Cluster) -> Surroundings:
+def _machine(options: Options, cluster: Cluster | None, faults: list[str]) -> Machine | None:
+    """Return the cluster with its software, which is looked at even where the cluster is none."""
+    software = _attempt(faults, lambda: loader.software(options.software))
+    if cluster is None or software is None:
+        return None
+    return _attempt(faults, lambda: machines.machine(cluster, options.software))
+
+
+def _surroundings(
+    options: Options, cluster: Cluster | None, faults: list[str]
+) -> Surroundings | None:
+    profile = _attempt(faults, lambda: loader.faults(options.faults))
+    place = options.site or (cluster and cluster.site)
+    site = _attempt(faults, lambda: loader.site(place)) if place else None
+    if cluster is None or profile is None or site is None:
+        return None
     name = cluster.accelerator.name
-    return Surroundings(
-        faults=loader.faults(options.faults),
-        site=loader.site(options.site or cluster.site),
-        prices=loader.prices(name) if name in loader.names("prices") else None,
-    )
+    known = name in loader.names("prices")
+    return Surroundings(faults=profile, site=site, prices=loader.prices(name) if known else None)
 
 
-def _cluster(options: Options, faults: list[str], *, limited: bool) -> Cluster | None:
+def _cluster(options: Options, faults: list[str]) -> Cluster | None:
     named, counted = options.cluster, options.gpus
     if named is not None:
         if counted is not None or options.gpu is not None:
@@ -142,7 +165,7 @@ def _cluster(options: Options, faults: list[str], *, limited: bool) -> Cluster |
     if gpu is None:
         faults.append("--cluster NAME, or --gpu TYPE with --gpus N, is needed")
         return None
-    if counted is None and not limited:
+    if counted is None and not (options.by or options.power_cap or options.budget):
         faults.append("--gpus N is needed where no --by, --power-cap or --budget bounds the size")
         return None
     size = MOST_GPUS if counted is None else counted
@@ -152,33 +175,28 @@ def _cluster(options: Options, faults: list[str], *, limited: bool) -> Cluster |
     return _attempt(faults, lambda: loader.cluster_of(gpu, size))
 
 
-def _sequence(asked: int | None, context: int) -> int:
-    if asked is None:
-        return min(context, LONGEST_DEFAULT_SEQUENCE)
-    if not 1 <= asked <= 100_000_000:
-        raise SpecError(f"--seq-len must be between 1 and 100000000, got {asked}", field="seq_len")
-    return asked
+def _sequence(asked: int | None, context: int, faults: list[str]) -> int:
+    if asked is not None and not 1 <= asked <= LONGEST_SEQUENCE:
+        faults.append(f"--seq-len must be between 1 and {LONGEST_SEQUENCE}, got {asked}")
+        asked = None
+    return min(context, LONGEST_DEFAULT_SEQUENCE) if asked is None else asked
 
 
-def _batch(asked: str | None, seq_len: int) -> tuple[int, tuple[str, ...]]:
+def _batch(asked: str | None, seq_len: int, faults: list[str]) -> tuple[int, tuple[str, ...]]:
     """Return sequences per step, and a warning where they pass the default bound."""
-    if asked is None:
+    tokens = _quantity("global-batch-tokens", asked, faults, most=MOST_TOKENS)
+    if tokens is None:
         most = max(DEFAULT_BATCH_TOKENS // seq_len, 1)
         # A power of two has the most divisors for its size, and so the most layouts.
         return 1 << (most.bit_length() - 1), ()
-    faults: list[str] = []
-    tokens = _quantity("global-batch-tokens", asked, faults, most=MOST_TOKENS)
-    if tokens is None:
-        raise SpecError(faults[0], field="global_batch_tokens")
     if tokens % seq_len:
-        raise SpecError(
-            f"--global-batch-tokens must be a multiple of --seq-len {seq_len}, got {asked}; "
-            f"nearest: {max(round(tokens / seq_len), 1) * seq_len}",
-            field="global_batch_tokens",
+        faults.append(
+            f"--global-batch-tokens must be a multiple of the {seq_len} tokens of a sequence, "
+            f"got {asked}; nearest: {max(round(tokens / seq_len), 1) * seq_len}"
         )
     if tokens <= DEFAULT_BATCH_TOKENS:
-        return int(tokens) // seq_len, ()
-    return int(tokens) // seq_len, (
+        return max(int(tokens) // seq_len, 1), ()
+    return max(int(tokens) // seq_len, 1), (
         f"a batch of {int(tokens):,} tokens is above the default bound of "
         f"{DEFAULT_BATCH_TOKENS:,} (Llama 3's largest); that training converges as well per "
         "token is not part of the plan",
@@ -197,6 +215,17 @@ def _quantity(name: str, text: str | None, faults: list[str], most: float = 1e30
         faults.append(f"--{name} must be above 0 and at most {most:g}, got {text}")
         return None
     return value
+
+
+def _dates(
+    options: Options, available: dt.date, faults: list[str]
+) -> tuple[dt.date, dt.date | None]:
+    """Return the first day, and the one by which training must end."""
+    start = _date("start", options.start, faults) or available
+    by = _date("by", options.by, faults)
+    if by is not None and by <= start:
+        faults.append(f"--by must be after the start {start}, got {by}")
+    return start, by
 
 
 def _date(name: str, text: str | None, faults: list[str]) -> dt.date | None:

@@ -10,23 +10,25 @@ import numpy as np
 from gigafactory.errors import DoesNotFit
 from gigafactory.plan.cases import Case
 from gigafactory.plan.explain import what_would_fit, why_slower
-from gigafactory.plan.limits import Limits, rank_within
+from gigafactory.plan.limits import Limits, Outlook, outlook, rank_within
 from gigafactory.plan.predict import predict, predict_all
 from gigafactory.plan.promise import Surroundings, promise
 from gigafactory.plan.search import Found, Index, pareto, search
 from gigafactory.spec.base import Spec
 from gigafactory.spec.layout import Layout
 from gigafactory.spec.promise import Promise
+from gigafactory.units import SECONDS_PER_DAY
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
     from gigafactory.plan.space import Question
     from gigafactory.spec.job import Job
-    from gigafactory.spec.prediction import Prediction
 
 NUM_ALTERNATIVES: Final = 5
+CLOSEST: Final = 10_000  # rows behind the best among which the runners-up are looked for
 NUM_FRONT: Final = 12
+WORTH_A_NOTE: Final = 0.98  # of the time to the end; a smaller gain is not worth a line
 NO_LIMITS: Final = Limits()
 
 
@@ -104,7 +106,8 @@ def answer(
     found = search(question, progress)
     if not len(found.rows):
         raise _nothing_fits(found)
-    rows = rank_within(found, job, around, limits)
+    ahead = outlook(found, job, around, limits)
+    rows = rank_within(found, job, ahead, limits)
     best = found.layout(found.rows[rows[0]])
     machine = question.machine
     if limits.sized is not None:
@@ -119,7 +122,7 @@ def answer(
         considered=found.considered,
         priced=found.priced,
         fits=len(found.rows),
-        notes=() if limits.sized else _notes(question, best, found),
+        notes=() if limits.sized else _notes(found, best, ahead, int(rows[0])),
     )
 
 
@@ -136,6 +139,7 @@ def _nothing_fits(found: Found) -> NothingFits:
 
 def _distinct(found: Found, rows: Index) -> Index:
     """Return the runners-up, each of another tensor, pipeline, context or expert degree."""
+    rows = rows[:CLOSEST]
     splits = found.space.splits[found.rows[rows, 0], :4]
     depth = found.space.stages[found.rows[rows, 1], :1]
     _, first = np.unique(np.concatenate([splits, depth], axis=1), axis=0, return_index=True)
@@ -151,31 +155,32 @@ def _alternatives(found: Found, rows: Index, best: Layout) -> tuple[Alternative,
             layout=layout,
             step_time_s=other.step_time_s.expected,
             memory_bytes=max(other.memory_per_stage_bytes),
-            why=_why(chosen, other, best, layout),
+            why=why_slower(chosen, other),
         )
         for layout, other in zip(layouts[1:], others, strict=True)
     )
 
 
-def _why(chosen: Prediction, other: Prediction, best: Layout, layout: Layout) -> str:
-    told = why_slower(chosen, other)
-    if other.step_time_s.expected >= chosen.step_time_s.expected:
-        return told
-    return f"steps faster, but {layout.num_gpus - best.num_gpus:,} more GPUs fail more often"
-
-
-def _notes(question: Question, best: Layout, found: Found) -> tuple[str, ...]:
-    idle = question.num_gpus - best.num_gpus
-    if not idle:
-        return ()
-    quickest = found.layout(found.rows[found.order[0]])
-    why = "no layout on more of them is faster"
-    if quickest.num_gpus > best.num_gpus:
-        why = f"{quickest.num_gpus:,} would step faster and end later, or break a limit"
-    return (
-        f"{best.num_gpus:,} of {question.num_gpus:,} GPUs are used: {why}, at "
-        f"{best.global_batch_size:,} sequences per step",
-    )
+def _notes(found: Found, best: Layout, ahead: Outlook, chosen: int) -> tuple[str, ...]:
+    """Return what is left idle and why, and which smaller layout would end earlier."""
+    notes, offered = [], found.question.num_gpus
+    if best.num_gpus < offered:
+        quickest = int(found.num_gpus[found.order[0]])
+        why = "no layout on more of them is faster"
+        if quickest > best.num_gpus:
+            why = f"{quickest:,} would step faster and end later, or break a limit"
+        notes.append(
+            f"{best.num_gpus:,} of {offered:,} GPUs are used: {why}, at "
+            f"{best.global_batch_size:,} sequences per step"
+        )
+    first = int(ahead.wall_s.argmin())
+    if ahead.wall_s[first] < WORTH_A_NOTE * ahead.wall_s[chosen]:
+        days = (ahead.wall_s[chosen] - ahead.wall_s[first]) / SECONDS_PER_DAY
+        notes.append(
+            f"under failures {int(found.num_gpus[first]):,} GPUs would end {days:.1f} days "
+            "earlier: --rank-by finish plans that"
+        )
+    return tuple(notes)
 
 
 def scaling(question: Question, job: Job, around: Surroundings, sizes: list[int]) -> list[Point]:
@@ -187,7 +192,8 @@ def scaling(question: Question, job: Job, around: Surroundings, sizes: list[int]
     found = search(replace(question, num_gpus=max(sizes)))
     if not len(found.rows):
         return []
-    order, gpus = rank_within(found, job, around, NO_LIMITS), found.num_gpus
+    ahead = outlook(found, job, around, NO_LIMITS)
+    order, gpus = rank_within(found, job, ahead, NO_LIMITS), found.num_gpus
     points = []
     for size in sizes:
         rows = order[gpus[order] <= size]
