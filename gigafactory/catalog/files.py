@@ -99,6 +99,21 @@ def writing_whole(path: Path | str) -> Iterator[TextIO]:
             part.unlink(missing_ok=True)
 
 
+def require_folder(path: Path | str | None) -> None:
+    """Refuse a file that cannot be made where it is meant to stand, before any work is done.
+
+    Raises:
+        CatalogError: Its folder does not exist, or it is itself a folder.
+    """
+    if path is None:
+        return
+    path = Path(path)
+    if path.is_dir():
+        raise CatalogError(f"{path}: cannot be written: Is a directory")
+    if not path.parent.is_dir():
+        raise CatalogError(f"{path}: cannot be written: no folder {path.parent}")
+
+
 def _table(spec: object) -> dict[str, Any]:
     """Return the fields of a spec that are set, as TOML can hold them."""
     if not is_dataclass(spec):
