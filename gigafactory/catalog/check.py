@@ -59,12 +59,33 @@ def build(
     except ValidationError as error:
         told = {fault.partition(":")[0] for fault in extra}
         found = error.errors(include_url=False)
+        found += _behind_unknown(_adapter(key), table, found)
         faults += [_rule(cls, one) for one in found if ".".join(map(str, one["loc"])) not in told]
     except (OverflowError, RecursionError, ValueError) as error:
         faults.append(f"a value is too large or nested too deeply ({error})")
     if faults or spec is None:
         raise CatalogError(f"{where}: {_one_line(faults)}")
     return spec
+
+
+def _behind_unknown(adapter: Any, table: Mapping[str, Any], found: list[Any]) -> list[Any]:
+    """Return the faults that unknown keys hide: a spec's own rules run only without them."""
+    from pydantic import ValidationError
+
+    unknown = [one["loc"] for one in found if "unexpected" in one["type"] or "extra" in one["type"]]
+    if not unknown or len(unknown) < len(found):
+        return []
+    known = json.loads(json.dumps(table, default=str))
+    for path in unknown:
+        inner = known
+        for step in path[:-1]:
+            inner = inner[step]
+        inner.pop(path[-1], None)
+    try:
+        adapter.validate_json(json.dumps(known))
+    except ValidationError as error:
+        return list(error.errors(include_url=False))
+    return []
 
 
 def nearest(name: str, known: list[str]) -> str:

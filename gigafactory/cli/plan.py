@@ -28,7 +28,9 @@ def plan(
     ] = None,
     power_cap: Annotated[Text, typer.Option(help="Facility power, such as 20MW.")] = None,
     budget: Annotated[Text, typer.Option(help="Dollars for the run.")] = None,
-    precision: Annotated[str, typer.Option(help="bf16, fp16, fp8 or nvfp4.")] = "bf16",
+    precision: Annotated[
+        str, typer.Option(help="bf16, fp16, fp8, nvfp4, or any: what ends first.")
+    ] = "bf16",
     site: Annotated[Text, typer.Option(help="Where it stands; default: the cluster's.")] = None,
     software: Annotated[str, typer.Option(help="Software profile.")] = "megatron-core",
     faults: Annotated[str, typer.Option(help="Failure profile.")] = "llama3-h100",
@@ -83,10 +85,11 @@ def plan(
 
 def _answer(request: Request) -> Answer:
     from gigafactory.cli.progress import counted
-    from gigafactory.plan.answer import answer
+    from gigafactory.plan.answer import answer, answer_any_precision
 
     with counted("layouts priced") as progress:
-        return answer(
+        plan_it = answer_any_precision if request.any_precision else answer
+        return plan_it(
             request.question,
             request.job,
             request.around,

@@ -23,6 +23,7 @@ DEFAULT_BATCH_TOKENS: Final = 16_777_216  # Llama 3's largest batch, arXiv 2407.
 LONGEST_DEFAULT_SEQUENCE: Final = 8_192
 LONGEST_SEQUENCE: Final = 100_000_000
 MOST_GPUS: Final = 1_000_000  # offered where the size is what is asked for
+ANY_PRECISION: Final = "any"
 MOST_TOKENS: Final = 1e18
 DEFAULT_SOFTWARE: Final = "megatron-core"
 DEFAULT_FAULTS: Final = "llama3-h100"
@@ -56,6 +57,7 @@ class Request:
 
     Attributes:
         warnings: What the user should know before the answer.
+        any_precision: Whether the precision is left free; the question then holds a stand-in.
     """
 
     question: Question
@@ -63,6 +65,7 @@ class Request:
     around: Surroundings
     limits: Limits
     warnings: tuple[str, ...]
+    any_precision: bool = False
 
 
 def understand(options: Options, today: dt.date) -> Request:
@@ -87,6 +90,8 @@ def understand(options: Options, today: dt.date) -> Request:
     if faults or model is None or tokens is None or machine is None or around is None:
         option = faults[0].split()[0].strip("-:").replace("-", "_")
         raise SpecError("; ".join(faults), field=option if option.isidentifier() else "")
+    free = options.precision == ANY_PRECISION
+    precision = "bf16" if free else options.precision
     return Request(
         question=Question(
             model=model,
@@ -94,26 +99,28 @@ def understand(options: Options, today: dt.date) -> Request:
             seq_len=seq_len,
             global_batch_size=batch,
             num_gpus=machine.cluster.num_gpus,
-            precision=options.precision,
+            precision=precision,
         ),
         job=Job(
             tokens=tokens,
             seq_len=seq_len,
             global_batch_size=batch,
             start=start,
-            precision=options.precision,
+            precision=precision,
             by=by,
         ),
         around=around,
         limits=_limits(options, by, power_cap, budget),
         warnings=warnings,
+        any_precision=free,
     )
 
 
 def _choices(options: Options, faults: list[str]) -> None:
-    if options.precision not in PRECISIONS:
+    if options.precision not in (*PRECISIONS, ANY_PRECISION):
         faults.append(
-            f"--precision must be one of {', '.join(PRECISIONS)}, got {options.precision!r}"
+            f"--precision must be {', '.join(PRECISIONS)} or {ANY_PRECISION}, "
+            f"got {options.precision!r}"
         )
     if options.rank_by not in ("step", "finish"):
         faults.append(f"--rank-by must be step or finish, got {options.rank_by!r}")

@@ -59,11 +59,12 @@ def hierarchical_time_s(
     inside = local_ranks(group, stride, rates.scale_up_domain)
     domains = np.maximum(group / inside, 1.0)
     passes = 2.0 if kind == "all_reduce" else 1.0
-    across = passes * size_bytes / inside * (domains - 1.0) / domains / rates.nic_bytes_per_s
-    across = across * crossing_slowdown(group, stride, rates)
-    across = across + np.where(domains > 1, rates.nic_latency_s * np.log2(domains), 0.0)
+    # Terms without the message first: they have fewer axes in a search.
+    per_byte = passes * (domains - 1.0) / domains / inside / rates.nic_bytes_per_s
+    per_byte = per_byte * crossing_slowdown(group, stride, rates)
+    latency = rates.nic_latency_s * np.log2(domains)
     within = collective_time_s(kind, size_bytes, inside, rates.collectives)
-    return across + np.where(inside > 1, within, 0.0)
+    return within + per_byte * size_bytes + latency
 
 
 def all_to_all_time_s(sent_bytes: Column, group: Column, stride: Column, rates: Rates) -> Column:

@@ -208,8 +208,11 @@ def collective_time_s(
     latency = np.interp(log, logs, [c.latency_s for c in found]) * np.maximum(1.0, log / logs[-1])
     rate = np.interp(log, logs, [c.bytes_per_s for c in found])
     ramp = np.interp(log, logs, [c.sqrt_s_per_root_byte for c in found])
-    time = latency + wire_share(kind, group) * size / rate + ramp * np.sqrt(size)
-    return _plain(np.where(group > 1, time, 0.0))
+    alone = group <= 1
+    # Terms without the message first: where groups have fewer axes than messages, that is most.
+    fixed, root = np.where(alone, 0.0, latency), np.where(alone, 0.0, ramp)
+    per_byte = np.asarray(wire_share(kind, group)) / rate
+    return _plain(np.asarray(fixed + per_byte * size + root * np.sqrt(size)))
 
 
 def wire_share(kind: str, group: Number) -> Number:

@@ -11,8 +11,9 @@ from gigafactory.errors import DoesNotFit
 from gigafactory.plan.cases import Case
 from gigafactory.plan.explain import what_would_fit, why_slower
 from gigafactory.plan.limits import Limits, Outlook, outlook, rank_within
+from gigafactory.plan.machine import precisions
 from gigafactory.plan.predict import predict, predict_all
-from gigafactory.plan.promise import Surroundings, promise
+from gigafactory.plan.promise import Surroundings, promise, wall_s
 from gigafactory.plan.search import Found, Index, pareto, search
 from gigafactory.spec.base import Spec
 from gigafactory.spec.layout import Layout
@@ -124,6 +125,42 @@ def answer(
         fits=len(found.rows),
         notes=() if limits.sized else _notes(found, best, ahead, int(rows[0])),
     )
+
+
+def answer_any_precision(
+    question: Question,
+    job: Job,
+    around: Surroundings,
+    limits: Limits = NO_LIMITS,
+    progress: Callable[[int], None] = lambda _: None,
+) -> Answer:
+    """Return the answer at the precision whose run ends first, and what the others would take.
+
+    That training converges alike at every precision is not part of the plan. fp16 is left out: it
+    runs at the rate of bf16.
+
+    Raises:
+        NothingFits: No layout fits at any precision.
+        DoesNotFit: No layout keeps the limits at any precision.
+    """
+    found: dict[str, Answer] = {}
+    missed: list[DoesNotFit] = []
+    for precision in (p for p in precisions(question.machine) if p != "fp16"):
+        asked, wanted = replace(question, precision=precision), replace(job, precision=precision)
+        try:
+            found[precision] = answer(asked, wanted, around, limits, progress)
+        except DoesNotFit as error:
+            missed.append(error)
+    if not found:
+        raise missed[0]
+    best = min(found, key=lambda p: wall_s(found[p].promise.run).expected)
+    others = ", ".join(
+        f"{p} {wall_s(a.promise.run).expected / SECONDS_PER_DAY:.1f} days"
+        for p, a in found.items()
+        if p != best
+    )
+    note = f"{best} ends first" + (f" ({others})" if others else ", nothing else runs or fits")
+    return replace(found[best], notes=(*found[best].notes, note))
 
 
 def _case(question: Question, layout: Layout) -> Case:

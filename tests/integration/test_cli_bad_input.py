@@ -7,6 +7,8 @@ from pathlib import Path
 from typing import Final
 
 import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
 
 from gigafactory.catalog import loader
 from tests.integration.test_cli_command import answered, giga, is_one_line, refused
@@ -234,3 +236,57 @@ def test_what_would_make_a_model_fit_does() -> None:
     short = giga("plan", "grok-1", "--gpu", "h100-sxm", "--gpus", "2", "--tokens", "1e12", "--json")
     cure = next(one for one in short.json["nearest"]["would_fit_if"] if "GPUs instead" in one)
     answered("plan", "grok-1", "--gpu", "h100-sxm", "--gpus", cure.split()[0], "--tokens", "1e12")
+
+
+WORDS: Final = st.one_of(
+    st.text(max_size=12),
+    st.integers().map(str),
+    st.floats().map(str),
+    st.sampled_from(
+        ["grok-tiny", "llama-3.1-8b", "eos", "h100-sxm", "8", "64", "1e12", "2048", "2026-06-01",
+         "2099-12-31", "bf16", "fp8", "20MW", "5e6", "/", ".", "..", "/dev/null", "~", "0x10"]
+    ),
+)  # fmt: skip
+OPTIONS: Final = ("--cluster", "--gpu", "--gpus", "--tokens", "--start", "--by", "--seq-len",
+                  "--global-batch-tokens", "--power-cap", "--budget", "--precision", "--site",
+                  "--software", "--faults")  # fmt: skip
+
+
+@settings(
+    max_examples=100,
+    suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow],
+)
+@given(model=WORDS, options=st.dictionaries(st.sampled_from(OPTIONS), WORDS, max_size=5))
+def test_whatever_is_typed_is_answered_or_told_in_one_line(
+    model: str, options: dict[str, str]
+) -> None:
+    base = {"--gpu": "h100-sxm", "--gpus": "8", "--tokens": "1e12"}
+    words = [word for pair in (base | options).items() for word in pair]
+    ran = giga("plan", "--json", *words, "--", model)
+    assert ran.code in {0, 1, 2}
+    assert ran.json["schema"] == 1
+    if ran.code:
+        assert is_one_line(ran.err.splitlines(keepends=True)[-1])
+
+
+@settings(max_examples=50, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(
+    options=st.dictionaries(
+        st.sampled_from(("--start", "--by", "--seq-len", "--global-batch-tokens", "--power-cap",
+                         "--budget", "--gpus", "--tokens")),
+        st.one_of(
+            st.integers(1, 10**7).map(str),
+            st.floats(0, 1e20).map(str),
+            st.dates().map(str),
+        ),
+        max_size=3,
+    )
+)  # fmt: skip
+def test_every_number_and_date_is_answered_or_told_in_one_line(options: dict[str, str]) -> None:
+    base = {"--gpu": "h100-sxm", "--gpus": "8", "--tokens": "1e12"}
+    words = [word for pair in (base | options).items() for word in pair]
+    ran = giga("plan", "grok-tiny", "--json", *words)
+    assert ran.code in {0, 1, 2}
+    assert ran.json["schema"] == 1
+    if ran.code:
+        assert is_one_line(ran.err.splitlines(keepends=True)[-1])

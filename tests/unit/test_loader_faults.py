@@ -185,3 +185,16 @@ def test_no_name_gets_past_as_anything_but_a_spec_error(name: str) -> None:
             look_up(name)
         assert "\n" not in str(caught.value)
         assert len(str(caught.value)) < 12_000
+
+
+def test_a_broken_rule_is_told_beside_an_unknown_key(tmp_path: Path) -> None:
+    path = tmp_path / "bad.toml"
+    path.write_text(
+        'schema = 1\nname = "x"\nnum_layers = -2\nhidden_size = 8\nffn_hidden_size = 8\n'
+        "num_heads = 1\nnum_kv_heads = 1\nhead_dim = 8\nvocab_size = 8\ncontext_length = 8\n"
+        'colour = "red"\n[source]\ndefault = "made up"\n'
+    )
+    with pytest.raises(CatalogError) as caught:
+        loader.load(Model, path)
+    assert "colour" in str(caught.value)
+    assert "num_layers must be between 1" in str(caught.value)
