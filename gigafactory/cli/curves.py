@@ -6,6 +6,7 @@ from dataclasses import replace
 from typing import Final
 
 from gigafactory.catalog import loader
+from gigafactory.cli.progress import counted
 from gigafactory.cli.request import DEFAULT_BATCH_TOKENS, Request
 from gigafactory.plan.answer import Point, scaling
 from gigafactory.spec.cluster import Cluster
@@ -28,12 +29,14 @@ def _curve(request: Request, batch_tokens: int) -> list[Point]:
     question, job = request.question, request.job
     batch = max(batch_tokens // question.seq_len, 1)
     machine = replace(question.machine, cluster=_extended(question.machine.cluster))
-    return scaling(
-        replace(question, global_batch_size=batch, machine=machine),
-        replace(job, global_batch_size=batch),
-        request.around,
-        list(SIZES),
-    )
+    with counted("layouts priced for the curves") as progress:
+        return scaling(
+            replace(question, global_batch_size=batch, machine=machine),
+            replace(job, global_batch_size=batch),
+            request.around,
+            list(SIZES),
+            progress,
+        )
 
 
 def _extended(cluster: Cluster) -> Cluster:

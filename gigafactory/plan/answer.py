@@ -220,13 +220,19 @@ def _notes(found: Found, best: Layout, ahead: Outlook, chosen: int) -> tuple[str
     return tuple(notes)
 
 
-def scaling(question: Question, job: Job, around: Surroundings, sizes: list[int]) -> list[Point]:
+def scaling(
+    question: Question,
+    job: Job,
+    around: Surroundings,
+    sizes: list[int],
+    progress: Callable[[int], None] = lambda _: None,
+) -> list[Point]:
     """Return the best promise for each number of GPUs offered, from one search of the largest.
 
     Every layout of a smaller machine is also one of the largest, so a size's best is the fastest
     row that is no larger. Sizes at which nothing fits are left out.
     """
-    found = search(replace(question, num_gpus=max(sizes)))
+    found = search(replace(question, num_gpus=max(sizes)), progress)
     if not len(found.rows):
         return []
     ahead = outlook(found, job, around, NO_LIMITS)
