@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 Index = NDArray[np.int64]
 LARGEST_MICRO_BATCH: Final = 16
 SMALLEST_SEQUENCE_SHARE: Final = 1024  # tokens of one sequence on a rank; below it kernels starve
-BLOCK: Final = 131072  # combinations priced at once: their columns stay in the cache
+BLOCK: Final = 131_072  # combinations priced at once: few calls, and columns that stay in the cache
 SHARDINGS: Final = ("zero1", "zero2", "zero3", "hsdp")
 
 
@@ -157,13 +157,9 @@ def blocks(question: Question, space: Axes) -> Iterator[Block]:
     """Yield all combinations, with those that pass the rules marked, block by block."""
     batch = question.global_batch_size
     kinds = np.array([SHARDINGS.index(kind) for kind in space.shardings], dtype=np.int64)
-    ranks = space.splits[:, 0] * space.splits[:, 1]
-    # Splits of one block share tp x cp, so that the GPUs offered bound its data-parallel degrees.
-    for micro, used in np.unique(np.stack([space.splits[:, 4], ranks], axis=1), axis=0):
-        rows = np.flatnonzero((space.splits[:, 4] == micro) & (ranks == used))
-        dps = [d for d in divisors(batch // int(micro)) if d * used <= question.num_gpus]
-        if not dps:
-            continue
+    for micro in np.unique(space.splits[:, 4]):
+        rows = np.flatnonzero(space.splits[:, 4] == micro)
+        dps = [d for d in divisors(batch // int(micro)) if d <= question.num_gpus]
         size = max(1, BLOCK // (len(space.stages) * len(dps) * len(kinds)))
         for start in range(0, len(rows), size):
             yield _block(question, space, rows[start : start + size], np.array(dps), kinds)
