@@ -20,8 +20,8 @@ def search_sentence(answer: Answer, wall_s: float) -> str:
     if answer.priced == answer.fits:
         priced = f"{answer.fits:,} fit and were priced"
     return (
-        f"Of {answer.considered:,} layouts, {priced}, in {show(wall_s, 's')}; "
-        "the others cannot run, cannot win or do not fit."
+        f"Of {answer.considered:,} layouts, {priced}; the others cannot run, cannot win or do "
+        f"not fit (wall {show(wall_s, 's')})."
     )
 
 

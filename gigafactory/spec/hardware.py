@@ -5,7 +5,7 @@ from __future__ import annotations
 import datetime as dt
 from dataclasses import dataclass, field
 
-from gigafactory.spec.base import Spec, require_count, require_one_of, require_positive
+from gigafactory.spec.base import Spec, fault, require_count, require_one_of, require_positive
 
 PRECISIONS = ("bf16", "fp16", "fp8", "nvfp4")
 
@@ -50,6 +50,15 @@ class Accelerator(Spec):
             "power_w",
         )  # fmt: skip
         require_count(self, "scale_up_domain", most=10**6)
+        for field_ in ("peak_flops_per_s", "achieved_matmul_flops_per_s"):
+            for precision, rate in getattr(self, field_).items():
+                if precision not in PRECISIONS:
+                    rule = f"must be keyed by {', '.join(PRECISIONS)}"
+                    raise fault(self, field_, precision, rule)
+                if not 0 < rate < float("inf"):
+                    raise fault(self, f"{field_}.{precision}", rate, "must be above 0")
+        if not self.peak_flops_per_s:
+            raise fault(self, "peak_flops_per_s", {}, "must hold a precision")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
