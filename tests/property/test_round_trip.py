@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from gigafactory.catalog import check, files
 from gigafactory.errors import CatalogError
-from gigafactory.spec.hardware import Accelerator
+from gigafactory.spec.hardware import PRECISIONS, Accelerator
 from gigafactory.spec.interval import Interval
 from gigafactory.spec.job import Job
 from gigafactory.spec.model import Experts, LatentAttention, Model
@@ -19,7 +19,7 @@ from gigafactory.spec.model import Experts, LatentAttention, Model
 TEXT = st.text(st.characters(exclude_categories=["Cs"]), max_size=30)
 COUNT = st.integers(1, 10**6)
 POSITIVE = st.floats(min_value=5e-324, allow_infinity=False, allow_nan=False)
-RATES = st.dictionaries(TEXT, POSITIVE, max_size=4)
+RATES = st.dictionaries(st.sampled_from(PRECISIONS), POSITIVE, min_size=1)
 DATES = st.dates(dt.date(1900, 1, 1), dt.date(2200, 1, 1))
 SOURCES = st.dictionaries(TEXT, TEXT, max_size=3)
 
