@@ -93,8 +93,6 @@ def with_features(software: Software, features: frozenset[str]) -> Software:
     changes: dict[str, bool | float] = {}
     if "async-tp" in features:
         changes["overlap_tensor"] = True
-    if "compile" in features:
-        changes["compiled"] = True
     if "amp-default" in features:
         changes["gradient_bytes"] = 4.0  # gradients are reduced in fp32, "PURE" reduces in bf16
     if not changes:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 if TYPE_CHECKING:
-    from gigafactory.cli.request import Request
+    from gigafactory.cli.request import Options, Request
     from gigafactory.plan.answer import Answer
 
 Text = str | None
@@ -42,16 +42,7 @@ def plan(
     as_json: Annotated[bool, typer.Option("--json", help="One line of JSON.")] = False,
 ) -> None:
     """Find the best layout, and what it promises: time, memory, dates, megawatts, dollars."""
-    import datetime as dt
-    import time
-
-    from rich.console import Console
-
-    from gigafactory.catalog.files import require_folder, write_plan
-    from gigafactory.cli.request import Options, understand
-    from gigafactory.plan.answer import NothingFits
-    from gigafactory.report import as_json as machine
-    from gigafactory.report import plan as report
+    from gigafactory.cli.request import Options
 
     options = Options(
         model=model, tokens=tokens, cluster=cluster, gpus=gpus, gpu=gpu, start=start, by=by,
@@ -59,19 +50,28 @@ def plan(
         budget=budget, precision=precision, site=site, software=software, faults=faults,
         rank_by=rank_by,
     )  # fmt: skip
+    _deliver(options, output, html, as_json=as_json)
+
+
+def _deliver(options: Options, output: Path | None, html: Path | None, *, as_json: bool) -> None:
+    """Answer what the options ask, into the files and onto the screen."""
+    import datetime as dt
+    import time
+
+    from rich.console import Console
+
+    from gigafactory.catalog.files import require_folder, write_plan
+    from gigafactory.cli.request import understand
+    from gigafactory.report import as_json as machine
+    from gigafactory.report import plan as report
+
     require_folder(output)
     require_folder(html)
     request = understand(options, dt.date.today())
     for warning in request.warnings:
         typer.echo(f"giga: {warning}", err=True)
     begun = time.perf_counter()
-    try:
-        answer = _answer(request)
-    except NothingFits as error:
-        if as_json:
-            typer.echo(machine.one_line(machine.nothing_fits_json(error)))
-        typer.echo(f"giga: {error}", err=True)
-        raise typer.Exit(1) from None
+    answer = _answer(request)
     wall_s = time.perf_counter() - begun
     if output is not None:
         write_plan(answer.promise.plan, output)

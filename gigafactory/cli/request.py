@@ -88,32 +88,27 @@ def understand(options: Options, today: dt.date) -> Request:
     machine = _machine(options, cluster, faults)
     around = _surroundings(options, cluster, faults)
     if faults or model is None or tokens is None or machine is None or around is None:
-        option = faults[0].split()[0].strip("-:").replace("-", "_")
-        raise SpecError("; ".join(faults), field=option if option.isidentifier() else "")
+        raise _told(faults)
     free = options.precision == ANY_PRECISION
     precision = "bf16" if free else options.precision
+    job = Job(tokens=tokens, seq_len=seq_len, global_batch_size=batch, start=start, by=by,
+              precision=precision)  # fmt: skip
+    question = Question(model=model, machine=machine, seq_len=seq_len, global_batch_size=batch,
+                        num_gpus=machine.cluster.num_gpus, precision=precision)  # fmt: skip
     return Request(
-        question=Question(
-            model=model,
-            machine=machine,
-            seq_len=seq_len,
-            global_batch_size=batch,
-            num_gpus=machine.cluster.num_gpus,
-            precision=precision,
-        ),
-        job=Job(
-            tokens=tokens,
-            seq_len=seq_len,
-            global_batch_size=batch,
-            start=start,
-            precision=precision,
-            by=by,
-        ),
+        question=question,
+        job=job,
         around=around,
         limits=_limits(options, by, power_cap, budget),
         warnings=warnings,
         any_precision=free,
     )
+
+
+def _told(faults: list[str]) -> SpecError:
+    """Return all faults as one error; its field is the first option at fault."""
+    option = faults[0].split()[0].strip("-:").replace("-", "_")
+    return SpecError("; ".join(faults), field=option if option.isidentifier() else "")
 
 
 def _choices(options: Options, faults: list[str]) -> None:

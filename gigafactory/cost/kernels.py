@@ -34,9 +34,6 @@ BACKWARD_FLOPS_RATIO: Final = 2.5
 HEAD_DIM_STEP: Final = 32
 """Fused attention kernels are compiled for head dimensions in steps of 32 and pad to the next."""
 
-ROOFLINE_NORM: Final = 4
-"""Compute and memory time join as (a^4 + b^4)^(1/4): 19 % above either where they are equal."""
-
 TILES: Final = (
     (256, 256), (256, 192), (192, 256), (256, 128), (128, 256), (192, 128), (128, 192),
     (128, 128), (128, 64), (64, 128), (64, 64),
@@ -263,7 +260,10 @@ def _cache_factor(operands: NDArray[np.float64], kernel: GemmKernel) -> NDArray[
 
 
 def _joined(a: NDArray[np.float64], b: NDArray[np.float64]) -> NDArray[np.float64]:
-    """Return (a^4 + b^4)^(1/4); squares and roots only, so that scalars round as arrays do."""
+    """Return (a^4 + b^4)^(1/4): 19 % above either where compute and memory time are equal.
+
+    Squares and roots only, so that scalars round as arrays do.
+    """
     a, b = a * a, b * b
     return np.asarray(np.sqrt(np.sqrt(a * a + b * b)))
 

@@ -52,11 +52,6 @@ def rent_usd(num_gpus: Any, time_s: Any, usd_per_gpu_hour: Any) -> Any:
     return gpu_hours(num_gpus, time_s) * usd_per_gpu_hour
 
 
-def energy_usd(energy_mwh: Any, usd_per_mwh: Any) -> Any:
-    """Return the dollars of energy at the meter."""
-    return energy_mwh * usd_per_mwh
-
-
 def owned_usd_per_gpu_hour(
     capex_usd_per_gpu: Any,
     facility_w_per_gpu: Any,

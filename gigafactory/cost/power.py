@@ -172,11 +172,6 @@ def swing_w(gpus_used: Any, busy_w: Any, quiet_w: Any) -> Any:
     return gpus_used * (busy_w - quiet_w)
 
 
-def mean_server_power_w(busy_w: Any, quiet_w: Any, busy_share: Any) -> Any:
-    """Return the mean watts of a server that is busy for `busy_share` of the time."""
-    return busy_share * busy_w + (1.0 - busy_share) * quiet_w
-
-
 def energy_j(power_w: Any, time_s: Any) -> Any:
     """Return the joules of `power_w` over `time_s`."""
     return power_w * time_s
@@ -194,8 +189,3 @@ def energy_mwh(power_w: Any, time_s: Any) -> Any:
 def co2_kg(energy_mwh: Any, co2_kg_per_mwh: Any) -> Any:
     """Return the carbon dioxide of grid energy in kilograms."""
     return energy_mwh * co2_kg_per_mwh
-
-
-def most_gpus_under(power_cap_w: Any, watts_per_gpu: Any, overhead_share: Any, pue: Any) -> Any:
-    """Return the accelerators, not rounded, that a facility limit of `power_cap_w` carries."""
-    return power_cap_w / facility_power_w(watts_per_gpu, overhead_share, pue)

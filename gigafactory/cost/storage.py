@@ -97,11 +97,6 @@ def needed_write_bytes_per_s(total_bytes: Any, interval_s: Any) -> Any:
     return total_bytes / interval_s
 
 
-def kept_bytes(total_bytes: Any, num_kept: Any) -> Any:
-    """Return the storage that `num_kept` finished checkpoints and the one in flight take."""
-    return total_bytes * (num_kept + 1)
-
-
 def checkpoint_cost(
     num_parameters: Any,
     *,

@@ -114,12 +114,10 @@ def answer(
     if limits.sized is not None:
         machine = replace(machine, cluster=limits.sized(best.num_gpus))
     prediction = predict(_case(question, best), machine)
-    others = _distinct(found, rows)
-    front = pareto(found)[:NUM_FRONT]
     return Answer(
         promise=promise(question.model, job, best, prediction, machine=machine, around=around),
-        alternatives=_alternatives(found, others, best),
-        front=_alternatives(found, front, best),
+        alternatives=_alternatives(found, _distinct(found, rows), best),
+        front=_alternatives(found, pareto(found)[:NUM_FRONT], best),
         considered=found.considered,
         priced=found.priced,
         fits=len(found.rows),

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Literal, NamedTuple
 
 import numpy as np
 
+from gigafactory.cost.goodput import expected_wall_time_s
 from gigafactory.errors import DoesNotFit
 from gigafactory.plan import promise as run
 from gigafactory.spec.interval import Interval
@@ -72,7 +73,7 @@ def outlook(found: Found, job: Job, around: run.Surroundings, limits: Limits) ->
     sizes = [_size(layout, found, job, around, limits) for layout in layouts]
     steps = np.ceil(job.tokens / (job.global_batch_size * job.seq_len))
     share = np.array([s.goodput.goodput.expected for s in sizes])[where]
-    wall_s = steps * found.step_time_s / share
+    wall_s = expected_wall_time_s(steps * found.step_time_s, share)
     return Outlook(
         wall_s=wall_s,
         power_w=np.array([s.power_w for s in sizes])[where],

@@ -15,6 +15,12 @@ if TYPE_CHECKING:
 
 KERNEL_DTYPE: Final = {"bf16": "bf16", "fp16": "bf16", "fp8": "fp8", "nvfp4": "nvfp4"}
 
+# Fitted numbers that are rates as they stand, under the same name.
+PLAIN_FACTORS: Final = (
+    "elementwise", "pipeline_exposed", "data_window", "contention", "host_layer_s",
+    "optimizer_bytes", "straggler", "imbalance", "exchange_share", "reserved_bytes",
+)  # fmt: skip
+
 
 def precisions(machine: Machine) -> tuple[str, ...]:
     """Return the precisions that the accelerator's kernels cover."""
@@ -37,7 +43,6 @@ def rates_of(machine: Machine, precision: str, head_dim: int) -> Rates:
     accelerator, features = machine.cluster.accelerator, machine.software.features
     key = machine.kernels.accelerator
     bandwidth = accelerator.memory_bytes_per_s * machine.factor("memory_share", key)
-    host_s = machine.factor("host_layer_s")
     return Rates(
         gemm=_gemm(machine, dtype),
         output_gemm=_gemm(machine, "bf16"),
@@ -49,26 +54,17 @@ def rates_of(machine: Machine, precision: str, head_dim: int) -> Rates:
         peak_flops_per_s=accelerator.peak_flops_per_s[precision],
         memory_bytes_per_s=bandwidth,
         weight_bytes=1.0 if dtype != "bf16" and not features.fully_sharded else 2.0,
-        elementwise=machine.factor("elementwise"),
         cross_entropy=machine.factor("cross_entropy_bytes"),
         tensor_hidden=machine.factor("tensor_hidden") if features.overlap_tensor else 0.0,
-        pipeline_exposed=machine.factor("pipeline_exposed"),
-        data_window=machine.factor("data_window"),
-        contention=machine.factor("contention"),
-        host_layer_s=host_s,
-        optimizer_bytes=machine.factor("optimizer_bytes"),
-        straggler=machine.factor("straggler"),
-        imbalance=machine.factor("imbalance"),
         scale_up_domain=machine.cluster.scale_up_domain,
         link_bytes_per_s=_link_bytes_per_s(machine),
         gpus_per_node=machine.cluster.node.num_accelerators,
         nic_bytes_per_s=machine.cluster.nic_bytes_per_s
         * machine.factor("nic_share", machine.cluster.fabric.kind, key),
-        exchange_share=machine.factor("exchange_share"),
         nic_latency_s=machine.cluster.fabric.tiers[0].hop_latency_s,
         tiers=machine.cluster.fabric.tiers,
         memory_capacity_bytes=accelerator.memory_bytes,
-        reserved_bytes=machine.factor("reserved_bytes"),
+        **{name: machine.factor(name) for name in PLAIN_FACTORS},
     )
 
 

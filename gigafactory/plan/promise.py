@@ -8,10 +8,11 @@ from math import ceil
 from typing import TYPE_CHECKING
 
 from gigafactory.cost import money, power
-from gigafactory.cost.goodput import GoodputEstimate, goodput
+from gigafactory.cost.goodput import GoodputEstimate, expected_wall_time_s, goodput
 from gigafactory.cost.storage import (
     STORAGE_BYTES_PER_S_PER_GPU,
     CheckpointCost,
+    checkpoint_bytes_per_parameter,
     checkpoint_cost,
     needed_write_bytes_per_s,
 )
@@ -90,6 +91,7 @@ def checkpoint_of(model: Model, layout: Layout) -> CheckpointCost:
         writers //= layout.data_parallel
     return checkpoint_cost(
         float(model.num_parameters),
+        bytes_per_parameter=checkpoint_bytes_per_parameter(layout.precision),
         num_writers=writers,
         storage_bytes_per_s=STORAGE_BYTES_PER_S_PER_GPU * layout.num_gpus,
     )
@@ -110,10 +112,11 @@ def run_estimate(
 ) -> RunEstimate:
     """Return steps, days and dates; the earliest finish has the fastest step and best goodput."""
     steps = ceil(job.tokens / layout.tokens_per_step)
+    share = good.goodput
     finish = (
-        day_after(job.start, steps * step_time_s.low / good.goodput.high),
-        day_after(job.start, steps * step_time_s.expected / good.goodput.expected),
-        day_after(job.start, steps * step_time_s.high / good.goodput.low),
+        day_after(job.start, expected_wall_time_s(steps * step_time_s.low, share.high)),
+        day_after(job.start, expected_wall_time_s(steps * step_time_s.expected, share.expected)),
+        day_after(job.start, expected_wall_time_s(steps * step_time_s.high, share.low)),
     )
     return RunEstimate(
         steps=steps,
@@ -143,7 +146,8 @@ def wall_s(run: RunEstimate) -> Interval:
     """Return the seconds from start to end, failures included."""
     start, (first, expected, last) = run.start, run.finish
     del expected
-    middle = run.productive_days * SECONDS_PER_DAY / run.goodput.expected
+    training_s = run.productive_days * SECONDS_PER_DAY
+    middle = expected_wall_time_s(training_s, run.goodput.expected)
     low, high = ((day - start).days * SECONDS_PER_DAY for day in (first, last))
     return Interval(low=min(low, middle), expected=middle, high=max(high, middle))
 

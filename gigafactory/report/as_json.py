@@ -18,7 +18,7 @@ from gigafactory.plan.answer import NothingFits
 
 if TYPE_CHECKING:
     from gigafactory.errors import DoesNotFit
-    from gigafactory.plan.answer import Alternative, Answer, Point
+    from gigafactory.plan.answer import Alternative, Answer
     from gigafactory.spec.layout import Layout
     from gigafactory.spec.prediction import Prediction
     from gigafactory.spec.promise import CheckpointEstimate, CostEstimate, PowerEstimate, Promise
@@ -189,26 +189,6 @@ def alternative_json(other: Alternative) -> dict[str, Any]:
         "fits": True,  # the search returns no other
         "gpus_used": other.layout.num_gpus,
         "why": other.why,
-    }
-    return _object(found)
-
-
-def curves_json(curves: Mapping[str, Sequence[Point]]) -> dict[str, Any]:
-    """Return scaling curves, a list of points by the batch's label."""
-    return {label: [_point(point) for point in points] for label, points in curves.items()}
-
-
-def _point(point: Point) -> dict[str, Any]:
-    promise = point.promise
-    found = {
-        "gpus_offered": point.gpus_offered,
-        "gpus_used": promise.plan.layout.num_gpus,
-        "step_time_s": promise.prediction.step_time_s.expected,
-        "tokens_per_s": promise.prediction.tokens_per_s,
-        "mfu": promise.prediction.mfu,
-        "goodput": promise.run.goodput.expected,
-        "days": promise.run.productive_days / promise.run.goodput.expected,
-        "usd": promise.cost and promise.cost.usd,
     }
     return _object(found)
 

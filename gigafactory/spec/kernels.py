@@ -229,8 +229,7 @@ def scaled_fit(
 ) -> KernelFit:
     """Return a fit for accelerator `name`, which has no tables, from a measured relative's.
 
-    Rates are multiplied by data-sheet ratios, all else stays. The error this adds is unknown: the
-    fit says `measured=False` and carries no residuals.
+    Rates are multiplied by data-sheet ratios, at an unknown error; all else but residuals stays.
 
     Args:
         fit: The measured relative's.

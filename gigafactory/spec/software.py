@@ -21,10 +21,7 @@ class Features(Spec):
         overlap_parameters: The parameter gather runs under the next forward pass.
         overlap_tensor: Tensor-parallel transfers run under the GEMMs beside them.
         async_tensor_backward: The input-gradient all-reduce runs under the weight gradient.
-        overlap_pipeline: Pipeline transfers run under compute.
         gradient_bytes: Bytes per gradient element on the wire.
-        compiled: Element-wise chains are fused by a compiler.
-        cuda_graphs: Layers are launched as one graph.
     """
 
     attention: str = "flash2"
@@ -36,10 +33,7 @@ class Features(Spec):
     overlap_parameters: bool = True
     overlap_tensor: bool = False
     async_tensor_backward: bool = True
-    overlap_pipeline: bool = False
     gradient_bytes: float = 4.0
-    compiled: bool = False
-    cuda_graphs: bool = False
 
     def __post_init__(self) -> None:
         require_one_of(self, "attention", ("unfused", "triton", "flash2", "flash3"))

@@ -6,7 +6,6 @@ import pytest
 
 from gigafactory.cost.money import (
     capex,
-    energy_usd,
     owned_usd_per_gpu_hour,
     owned_usd_per_gpu_hour_interval,
     rent_usd,
@@ -84,10 +83,6 @@ def test_capex_adds_servers_network_and_construction() -> None:
         contracted_w=1.8e6,
     )
     assert bill.total_usd.expected == pytest.approx(40e6 + 6e6 + 16.2e6)
-
-
-def test_energy_is_paid_by_the_megawatt_hour() -> None:
-    assert energy_usd(3_600.0, 78.0) == pytest.approx(280_800.0)
 
 
 def test_the_price_of_a_day_is_the_last_one_seen_before() -> None:

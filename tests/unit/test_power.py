@@ -1,6 +1,5 @@
 """Power from the server to the meter."""
 
-import numpy as np
 import pytest
 
 from gigafactory.cost.power import (
@@ -9,10 +8,7 @@ from gigafactory.cost.power import (
     co2_kg,
     energy_j,
     energy_mwh,
-    facility_power_w,
     machine_power,
-    mean_server_power_w,
-    most_gpus_under,
     server_power,
     server_power_w,
     swing_w,
@@ -72,17 +68,7 @@ def test_a_pause_of_all_servers_swings_by_their_dynamic_range() -> None:
     assert swing_w(100_000, 1_060.0, 371.0) == pytest.approx(68.9e6)
 
 
-def test_mean_power_lies_between_quiet_and_busy() -> None:
-    shares = np.array([0.0, 0.5, 1.0])
-    assert mean_server_power_w(1_000.0, 200.0, shares).tolist() == [200.0, 600.0, 1_000.0]
-
-
 def test_energy_and_carbon_follow_from_power() -> None:
     assert energy_j(1_000.0, 3_600.0) == 3.6e6
     assert energy_mwh(150e6, 86_400.0) == pytest.approx(3_600.0)
     assert co2_kg(3_600.0, 300.0) == pytest.approx(1.08e6)
-
-
-def test_a_power_cap_carries_as_many_gpus_as_draw_it() -> None:
-    num = most_gpus_under(150e6, 1_060.0, 0.11, 1.2)
-    assert facility_power_w(num * 1_060.0, 0.11, 1.2) == pytest.approx(150e6)

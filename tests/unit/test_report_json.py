@@ -11,14 +11,13 @@ import pytest
 from gigafactory.errors import CatalogError, DoesNotFit, SpecError
 from gigafactory.plan.answer import NothingFits
 from gigafactory.report.as_json import (
-    curves_json,
     error_json,
     explain_json,
     nothing_fits_json,
     one_line,
     plan_json,
 )
-from tests.made_answer import ANSWER, LAYOUT, PREDICTION, UNPRICED, curves
+from tests.made_answer import ANSWER, LAYOUT, PREDICTION, UNPRICED
 
 INTERVAL = {"low": 0, "expected": 0, "high": 0}
 LAYOUT_KEYS = dict.fromkeys(
@@ -153,12 +152,6 @@ def test_an_explanation_sets_the_measured_step_beside_the_predicted_one() -> Non
     assert sum(found["share"].values()) == pytest.approx(1.0)
     plan = read(explain_json("a plan", LAYOUT, PREDICTION))
     assert (plan["measured"], plan["relative_error"]) == (None, None)
-
-
-def test_a_curve_holds_a_point_for_every_size() -> None:
-    found = read(curves_json(curves()))
-    assert [point["gpus_offered"] for point in found["16M tokens"]] == [1024, 2048, 4096, 8192]
-    assert found["free <batch>"][3]["days"] == pytest.approx(13.797 / 0.9 / 8)
 
 
 def test_numbers_of_numpy_are_numbers_and_no_number_is_null() -> None:

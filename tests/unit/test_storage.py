@@ -8,7 +8,6 @@ from gigafactory.cost.storage import (
     checkpoint_bytes_per_parameter,
     checkpoint_cost,
     host_copy_time_s,
-    kept_bytes,
     needed_write_bytes_per_s,
 )
 from gigafactory.errors import SpecError
@@ -51,7 +50,3 @@ def test_more_writers_copy_sooner() -> None:
     times_s = host_copy_time_s(4.4e12, np.array([64.0, 3_072.0, 98_304.0]))
     assert (np.diff(times_s) < 0).all()
     assert times_s[0] == pytest.approx(4.4e12 / 64 / 48e9)
-
-
-def test_kept_checkpoints_leave_room_for_the_one_in_flight() -> None:
-    assert kept_bytes(4.4e12, 3) == 4 * 4.4e12
