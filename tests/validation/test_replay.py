@@ -33,19 +33,14 @@ def deviations(model: str, cluster: str, batch: int, seq: int) -> NDArray[np.flo
 
 @pytest.mark.parametrize(
     "searched",
-    [("llama-3.1-70b", "llama3-16k", 2048, 8192), ("gpt3-175b", "selene", 1536, 2048)],
+    [
+        ("llama-3.1-405b", "llama3-16k", 2048, 8192),  # 126 layers: both end stages one short
+        ("llama-3.1-70b", "llama3-16k", 2048, 8192),
+        ("gpt3-175b", "selene", 1536, 2048),
+    ],
     ids=lambda searched: searched[0],
 )
-def test_top_layouts_of_evenly_split_models_replay_within_one_percent(
+def test_the_best_layouts_of_a_search_replay_within_one_percent(
     searched: tuple[str, str, int, int],
 ) -> None:
     assert np.abs(deviations(*searched)).max() <= 0.01
-
-
-def test_top_layouts_of_llama_405b_replay_within_one_and_a_half_percent() -> None:
-    # 126 layers leave the first and last stage a layer short, for which the closed form has no
-    # term: it is up to 1.3 % too slow here, and 1 % is missed.
-    found = deviations("llama-3.1-405b", "llama3-16k", 2048, 8192)
-    assert found.min() >= -0.01
-    assert found.max() <= 0.015
-    assert np.median(found) <= 0.01
