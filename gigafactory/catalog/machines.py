@@ -112,6 +112,7 @@ def cluster_of_row(gpu: str, gpus_per_node: int, network_gbps: float | None) -> 
     per_node = network_gbps * 1e9 / 8 if network_gbps else None
     slow = per_node is not None and per_node <= OMNI_PATH_BYTES_PER_S
     source = {"default": "the row itself"}
+    islands = loader.node("jean-zay-a100")
     node = Node(
         name="row",
         title=f"{gpus_per_node} x {gpu}",
@@ -120,6 +121,9 @@ def cluster_of_row(gpu: str, gpus_per_node: int, network_gbps: float | None) -> 
         nic_bytes_per_s=per_node,
         source=source,
     )
+    if slow and gpus_per_node == islands.num_accelerators:
+        node = replace(node, scale_up_domain=islands.scale_up_domain,
+                       bridge_bytes_per_s=islands.bridge_bytes_per_s)  # fmt: skip
     tier = Tier(name="non-blocking", num_gpus=10**9, hop_latency_s=HOP_LATENCY_S)
     fabric = Fabric(
         name="row",

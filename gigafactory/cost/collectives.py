@@ -44,7 +44,13 @@ def crossing_slowdown(group: Column, stride: Column, rates: Rates) -> Column:
 
 
 def hierarchical_time_s(
-    kind: str, size_bytes: Column, group: Column, stride: Column, rates: Rates
+    kind: str,
+    size_bytes: Column,
+    group: Column,
+    stride: Column,
+    rates: Rates,
+    *,
+    rails: bool = True,
 ) -> Column:
     """Return the seconds of one collective over `group` ranks that lie `stride` GPUs apart.
 
@@ -55,16 +61,31 @@ def hierarchical_time_s(
         group: Number of ranks.
         stride: GPUs between two neighbouring ranks.
         rates: The machine.
+        rails: Every rank of a node uses a network card of its own; else one ring takes all of
+            the message through one card.
     """
     inside = local_ranks(group, stride, rates.scale_up_domain)
-    domains = np.maximum(group / inside, 1.0)
+    together = np.maximum(local_ranks(group, stride, rates.gpus_per_node), inside)
+    nodes = np.maximum(group / together, 1.0)
     passes = 2.0 if kind == "all_reduce" else 1.0
     # Terms without the message first: they have fewer axes in a search.
-    per_byte = passes * (domains - 1.0) / domains / inside / rates.nic_bytes_per_s
+    per_byte = passes * (nodes - 1.0) / nodes / rates.nic_bytes_per_s
     per_byte = per_byte * crossing_slowdown(group, stride, rates)
-    latency = rates.nic_latency_s * np.log2(domains)
+    if rails:
+        per_byte = per_byte / together
+    if rates.scale_up_domain < rates.gpus_per_node:
+        per_byte = per_byte + passes * _bridge_s_per_byte(together / inside, inside, rates)
+    latency = rates.nic_latency_s * np.log2(nodes)
     within = collective_time_s(kind, size_bytes, inside, rates.collectives)
     return within + per_byte * size_bytes + latency
+
+
+def _bridge_s_per_byte(groups: Column, inside: Column, rates: Rates) -> Column:
+    """Return the seconds per byte of one pass between the linked groups of one server.
+
+    The cards of a group carry it together, each its own share of the message.
+    """
+    return (groups - 1.0) / groups / inside / rates.bridge_bytes_per_s
 
 
 def all_to_all_time_s(sent_bytes: Column, group: Column, stride: Column, rates: Rates) -> Column:
@@ -103,4 +124,6 @@ def point_to_point_time_s(size_bytes: Column, stride: Column, rates: Rates) -> C
     for inner, outer in zip(rates.tiers, rates.tiers[1:], strict=False):
         slow = np.where(stride >= inner.num_gpus, np.maximum(slow, outer.oversubscription), slow)
     far = size_bytes / rates.nic_bytes_per_s * slow + rates.nic_latency_s
+    if rates.scale_up_domain < rates.gpus_per_node:
+        far = np.where(stride < rates.gpus_per_node, size_bytes / rates.bridge_bytes_per_s, far)
     return np.where(stride < rates.scale_up_domain, near, far)

@@ -32,12 +32,16 @@ class Rates:
         tensor_hidden: Share of tensor-parallel time hidden under GEMMs.
         pipeline_exposed: Share of pipeline transfer time that is exposed.
         data_window: Share of the backward window that gradient reduction can use.
-        contention: Slow-down of compute per second of transfer that runs under it.
+        contention: Slow-down of compute per second of gradient reduction that runs under it.
+        sharded_contention: The same for the transfers of fully sharded layers, which run under
+            every layer and share its memory traffic.
         host_layer_s: Shortest time in which the host can launch one forward layer.
         optimizer_bytes: Bytes that one optimizer step moves per parameter it owns.
         straggler: Relative slow-down per doubling of the number of nodes.
         imbalance: Rows of the fullest expert over the mean, dropless.
         link_bytes_per_s: What one transfer reaches inside the scale-up domain.
+        bridge_bytes_per_s: What one accelerator's collectives reach between the scale-up domains
+            of one server; that of its network card where a server is one domain.
         nic_bytes_per_s: Scale-out bandwidth one accelerator's collectives reach.
         exchange_share: Share of that which an all-to-all reaches.
         memory_capacity_bytes: HBM of one accelerator.
@@ -60,6 +64,7 @@ class Rates:
     pipeline_exposed: float
     data_window: float
     contention: float
+    sharded_contention: float
     host_layer_s: float
     optimizer_bytes: float
     straggler: float
@@ -67,6 +72,7 @@ class Rates:
     scale_up_domain: int
     link_bytes_per_s: float
     gpus_per_node: int
+    bridge_bytes_per_s: float
     nic_bytes_per_s: float
     exchange_share: float
     nic_latency_s: float

@@ -77,15 +77,18 @@ def data_traffic(price: LayerPrice, grid: Grid, rates: Rates) -> DataTraffic:
     experts = layers * held.expert
     has_experts = held.expert > 0
 
-    def moved(kind: str, dense: Column, expert: Column, per: float, group: Column) -> Column:
-        time = hierarchical_time_s(kind, dense * per, group, s.tp, rates)
+    def moved(
+        kind: str, dense: Column, expert: Column, per: float, group: Column, rails: bool = True
+    ) -> Column:
+        time = hierarchical_time_s(kind, dense * per, group, s.tp, rates, rails=rails)
         if not np.any(has_experts):
             return time
         own = np.maximum(group * s.tp / span, 1.0)
-        more = hierarchical_time_s(kind, expert * per, own, span, rates)
+        more = hierarchical_time_s(kind, expert * per, own, span, rates, rails=rails)
         # Dense rows of the same table have no experts, and no latency of theirs.
         return time + np.where(has_experts, more, 0.0)
 
+    rails = rates.features.sharded_rails
     reduce = moved("reduce_scatter", stage, experts, wire, ranks)
     gather = moved("all_gather", stage, experts, width, ranks)
     if np.any(unsharded := grid.sharding < 1):
@@ -93,8 +96,8 @@ def data_traffic(price: LayerPrice, grid: Grid, rates: Rates) -> DataTraffic:
         both = reduce + moved("all_gather", stage, experts, wire, ranks)
         reduce, gather = np.where(unsharded, both, reduce), np.where(unsharded, 0.0, gather)
     return DataTraffic(
-        layer_gather=moved("all_gather", held.dense, held.expert, width, shard),
-        layer_scatter=moved("reduce_scatter", held.dense, held.expert, wire, shard),
+        layer_gather=moved("all_gather", held.dense, held.expert, width, shard, rails),
+        layer_scatter=moved("reduce_scatter", held.dense, held.expert, wire, shard, rails),
         reduce=reduce,
         gather=gather,
         replicas=_replicas_s(grid, (stage + experts) * wire / shard, s.tp * shard, rates),
@@ -110,16 +113,17 @@ def _replicas_s(grid: Grid, owned_bytes: Column, stride: Column, rates: Rates) -
     return np.where(hybrid, time, 0.0)
 
 
-def exposed_under(transfer: Column, work: Column, rates: Rates, *, overlap: bool) -> Column:
+def exposed_under(
+    transfer: Column, work: Column, contention: float, *, overlap: bool
+) -> Column:
     """Return what a transfer adds to the work it runs under: its rest, and contention.
 
-    >>> from types import SimpleNamespace
-    >>> float(exposed_under(3.0, 2.0, SimpleNamespace(contention=0.0), overlap=True))
+    >>> float(exposed_under(3.0, 2.0, 0.0, overlap=True))
     1.0
     """
     if not overlap:
         return transfer
-    return np.maximum(transfer - work, 0.0) + rates.contention * np.minimum(transfer, work)
+    return np.maximum(transfer - work, 0.0) + contention * np.minimum(transfer, work)
 
 
 def sharded_layer_s(price: LayerPrice, grid: Grid, traffic: DataTraffic, rates: Rates) -> Column:
@@ -128,11 +132,12 @@ def sharded_layer_s(price: LayerPrice, grid: Grid, traffic: DataTraffic, rates: 
     ZeRO-3 gathers weights before forward and again before backward and reduces gradients after
     it; where software shards gradients only (ZeRO-2), the gathered weights are kept.
     """
-    overlap = rates.features.overlap_data
-    forward = exposed_under(traffic.layer_gather, price.forward_s, rates, overlap=overlap)
+    overlap = rates.features.prefetch
+    slows = rates.sharded_contention
+    forward = exposed_under(traffic.layer_gather, price.forward_s, slows, overlap=overlap)
     again = np.where(grid.sharding >= FULLY_SHARDED, traffic.layer_gather, 0.0)
     backward = exposed_under(
-        again + traffic.layer_scatter, price.backward_s, rates, overlap=overlap
+        again + traffic.layer_scatter, price.backward_s, slows, overlap=overlap
     )
     return np.where(fully_sharded(grid, rates), forward + backward, 0.0)
 
@@ -158,10 +163,10 @@ def reduction_s(price: LayerPrice, grid: Grid, traffic: DataTraffic, rates: Rate
     depth = depth * rates.data_window
     has = rates.features
     reduce = exposed_under(
-        traffic.reduce, depth * price.backward_s, rates, overlap=has.overlap_data
+        traffic.reduce, depth * price.backward_s, rates.contention, overlap=has.overlap_data
     )
     gather = exposed_under(
-        traffic.gather, depth * price.forward_s, rates, overlap=has.overlap_parameters
+        traffic.gather, depth * price.forward_s, rates.contention, overlap=has.overlap_parameters
     )
     last = traffic.reduce / buckets if has.overlap_data else 0.0
     first = traffic.gather / buckets if has.overlap_parameters else 0.0
@@ -169,7 +174,7 @@ def reduction_s(price: LayerPrice, grid: Grid, traffic: DataTraffic, rates: Rate
     # Full sharding has no such end: only the very first gather finds nothing to run under. A
     # hybrid still reduces between its copies, under the last backward pass.
     copies = exposed_under(
-        traffic.replicas, depth * price.backward_s, rates, overlap=has.overlap_data
+        traffic.replicas, depth * price.backward_s, rates.contention, overlap=has.overlap_data
     )
     return np.where(fully_sharded(grid, rates), traffic.layer_gather + copies, once)
 

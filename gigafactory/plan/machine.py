@@ -17,7 +17,7 @@ KERNEL_DTYPE: Final = {"bf16": "bf16", "fp16": "bf16", "fp8": "fp8", "nvfp4": "n
 
 # Fitted numbers that are rates as they stand, under the same name.
 PLAIN_FACTORS: Final = (
-    "elementwise", "pipeline_exposed", "data_window", "contention", "host_layer_s",
+    "elementwise", "pipeline_exposed", "data_window", "contention", "sharded_contention", "host_layer_s",
     "optimizer_bytes", "straggler", "imbalance", "exchange_share", "reserved_bytes",
 )  # fmt: skip
 
@@ -41,7 +41,7 @@ def rates_of(machine: Machine, precision: str, head_dim: int) -> Rates:
             field="precision",
         )
     accelerator, features = machine.cluster.accelerator, machine.software.features
-    key = machine.kernels.accelerator
+    key, kind = machine.kernels.accelerator, machine.cluster.fabric.kind
     bandwidth = accelerator.memory_bytes_per_s * machine.factor("memory_share", key)
     return Rates(
         gemm=_gemm(machine, dtype),
@@ -59,8 +59,10 @@ def rates_of(machine: Machine, precision: str, head_dim: int) -> Rates:
         scale_up_domain=machine.cluster.scale_up_domain,
         link_bytes_per_s=_link_bytes_per_s(machine),
         gpus_per_node=machine.cluster.node.num_accelerators,
+        bridge_bytes_per_s=machine.factor("bridge_share")
+        * (machine.cluster.node.bridge_bytes_per_s or machine.cluster.nic_bytes_per_s),
         nic_bytes_per_s=machine.cluster.nic_bytes_per_s
-        * machine.factor("nic_share", machine.cluster.fabric.kind, key),
+        * machine.factor("nic_share", f"{kind}.{key}", kind),
         nic_latency_s=machine.cluster.fabric.tiers[0].hop_latency_s,
         tiers=machine.cluster.fabric.tiers,
         memory_capacity_bytes=accelerator.memory_bytes,

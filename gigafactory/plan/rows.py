@@ -99,7 +99,8 @@ def parse_row(row: Mapping[str, str], known: Callable[[str], Model | None]) -> R
     """
     cells = Cells(row)
     features = frozenset(filter(None, cells.text("features").split(";")))
-    software = profile_name(cells.text("software"), cells.text("software_version"))
+    software = profile_name(cells.text("software"), cells.text("software_version"),
+                            cells.text("sharding"))  # fmt: skip
     model, layout = _model(cells), _layout(cells, software, features)
     gbps = cells.text("node_network_gbps")
     key = MachineKey(
@@ -125,10 +126,18 @@ def parse_row(row: Mapping[str, str], known: Callable[[str], Model | None]) -> R
     return Row(cases, key)
 
 
-def profile_name(software: str, version: str) -> str:
-    """Return the profile of a release: Megatron-LM changed its attention and overlap by year."""
+def profile_name(software: str, version: str, sharding: str = "") -> str:
+    """Return the profile of a release: Megatron-LM changed its attention and overlap by year.
+
+    Before it became Megatron-Core it had no full sharding of its own: ZeRO-3 under it is
+    DeepSpeed's.
+    """
     year = _number(version)
-    if software == "megatron-lm" and year is not None:
+    if software == "megatron-lm":
+        if sharding == "zero3" and (year is None or year < MODERN_MEGATRON):
+            return "megatron-deepspeed"
+        if year is None:
+            return software
         if year < PLAIN_MEGATRON:
             return "megatron-2021"
         if year >= MODERN_MEGATRON:

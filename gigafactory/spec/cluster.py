@@ -54,6 +54,8 @@ class Cluster(Spec):
 
         A rack-scale domain (NVL72) spans nodes; a smaller one ends at the node.
         """
+        if self.node.scale_up_domain:
+            return self.node.scale_up_domain
         domain = self.accelerator.scale_up_domain
         return domain if domain > LARGEST_NODE else min(domain, self.node.num_accelerators)
 

@@ -70,6 +70,10 @@ class Node(Spec):
         max_power_w: Nameplate power of the whole server.
         training_power_w: Highest power others measured while training.
         nic_bytes_per_s: All compute network cards together, one direction.
+        scale_up_domain: Accelerators of one group where the server holds several groups that are
+            not linked to one another; None where all are linked.
+        bridge_bytes_per_s: What one accelerator has towards the other groups of its server, one
+            direction; None where there is one group.
     """
 
     name: str
@@ -79,13 +83,21 @@ class Node(Spec):
     max_power_w: float | None = None
     training_power_w: float | None = None
     nic_bytes_per_s: float | None = None
+    scale_up_domain: int | None = None
+    bridge_bytes_per_s: float | None = None
     cooling: str = ""
     note: str = ""
     source: dict[str, str] = field(default_factory=dict, hash=False)
 
     def __post_init__(self) -> None:
         require_count(self, "num_accelerators", most=10**6)
-        require_positive(self, "max_power_w", "training_power_w", "nic_bytes_per_s")
+        rates = ("nic_bytes_per_s", "bridge_bytes_per_s")
+        require_positive(self, "max_power_w", "training_power_w", *rates)
+        if self.scale_up_domain is not None:
+            require_count(self, "scale_up_domain", most=self.num_accelerators)
+            if self.bridge_bytes_per_s is None:
+                rule = "must be given where scale_up_domain is"
+                raise fault(self, "bridge_bytes_per_s", None, rule)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

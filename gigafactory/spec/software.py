@@ -17,6 +17,9 @@ class Features(Spec):
         dropout: Trains with dropout (its masks are kept for the backward pass).
         fully_sharded: FSDP: weights gathered layer by layer, in place of ZeRO-1.
         shard_gradients: Gradients are sharded too (ZeRO-2), weights are kept after forward.
+        sharded_rails: Fully sharded weights travel on all network cards of a node at once; else in
+            one ring, which crosses one card of each node.
+        prefetch: Fully sharded weights of the next layer are gathered under the one at work.
         overlap_data: Gradient reduction runs under the backward pass.
         overlap_parameters: The parameter gather runs under the next forward pass.
         overlap_tensor: Tensor-parallel transfers run under the GEMMs beside them.
@@ -29,6 +32,8 @@ class Features(Spec):
     dropout: bool = False
     fully_sharded: bool = False
     shard_gradients: bool = False
+    sharded_rails: bool = True
+    prefetch: bool = True
     overlap_data: bool = True
     overlap_parameters: bool = True
     overlap_tensor: bool = False
