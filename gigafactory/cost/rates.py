@@ -37,6 +37,8 @@ class Rates:
             every layer and share its memory traffic.
         host_layer_s: Shortest time in which the host can launch one forward layer.
         optimizer_bytes: Bytes that one optimizer step moves per parameter it owns.
+        accumulation_bytes: Bytes moved per parameter and microbatch to add its gradient to those
+            before it; 0 where the weight-gradient matmul adds it.
         straggler: Relative slow-down per doubling of the number of nodes.
         imbalance: Rows of the fullest expert over the mean, dropless.
         link_bytes_per_s: What one transfer reaches inside the scale-up domain.
@@ -67,6 +69,7 @@ class Rates:
     sharded_contention: float
     host_layer_s: float
     optimizer_bytes: float
+    accumulation_bytes: float
     straggler: float
     imbalance: float
     scale_up_domain: int

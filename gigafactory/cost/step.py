@@ -29,6 +29,7 @@ class StepParts(NamedTuple):
 
     Attributes:
         pipeline: All microbatches through the pipeline: layers, ends, transfers, bubble.
+        accumulation: Adding one layer's gradients to those of earlier microbatches.
         gathering: Exposed gathering and scattering of one fully sharded layer, one microbatch.
         handing_on: Exposed transfers between stages, one microbatch.
         reduction: Exposed gradient reduction and parameter gathering at the step's end.
@@ -37,6 +38,7 @@ class StepParts(NamedTuple):
     """
 
     pipeline: Column
+    accumulation: Column
     gathering: Column
     handing_on: Column
     reduction: Column
@@ -190,10 +192,12 @@ def step_parts(price: LayerPrice, grid: Grid, rates: Rates) -> StepParts:
     s = price.shape
     traffic = data_traffic(price, grid, rates)
     gathering = sharded_layer_s(price, grid, traffic, rates)
-    layer = price.forward_s + price.backward_s + gathering
+    adding = accumulation_s_per_parameter(grid, rates)
+    accumulation = (price.held.dense + price.held.expert) * adding
+    layer = price.forward_s + price.backward_s + gathering + accumulation
     hop = point_to_point_time_s(price.boundary_bytes, s.tp * s.cp * grid.dp, rates)
     handing = np.where(grid.pp > 1, 2.0 * grid.vpp * hop * rates.pipeline_exposed, 0.0)
-    pipeline = _pipeline_s(price, grid, layer, handing)
+    pipeline = _pipeline_s(price, grid, layer, handing, price.held.end * adding)
     reduction = reduction_s(price, grid, traffic, rates)
     optimizer = optimizer_time_s(owned_parameters(price, grid), rates.optimizer_bytes,
                                  rates.memory_bytes_per_s)  # fmt: skip
@@ -201,6 +205,7 @@ def step_parts(price: LayerPrice, grid: Grid, rates: Rates) -> StepParts:
     jitter = (pipeline + reduction) * (rates.straggler * np.log2(nodes))
     return StepParts(
         pipeline=pipeline,
+        accumulation=accumulation,
         gathering=gathering,
         handing_on=handing,
         reduction=reduction,
@@ -209,12 +214,27 @@ def step_parts(price: LayerPrice, grid: Grid, rates: Rates) -> StepParts:
     )
 
 
-def _pipeline_s(price: LayerPrice, grid: Grid, layer_s: Column, handing_s: Column) -> Column:
-    """Return the seconds of all microbatches through the stages; one stage holds everything."""
+def accumulation_s_per_parameter(grid: Grid, rates: Rates) -> Column:
+    """Return the seconds per parameter and microbatch of adding gradients up in a pass of its own.
+
+    Nothing is added with one microbatch, and sharded gradients are reduced instead.
+    """
+    per_parameter = rates.accumulation_bytes / rates.memory_bytes_per_s
+    adds = (grid.microbatches > 1) & (grid.sharding < SHARDED_GRADIENTS)
+    return np.where(adds, per_parameter, 0.0)
+
+
+def _pipeline_s(
+    price: LayerPrice, grid: Grid, layer_s: Column, handing_s: Column, end_s: Column
+) -> Column:
+    """Return the seconds of all microbatches through the stages; one stage holds everything.
+
+    `end_s` is what the embedding or output matrix adds to its stage.
+    """
     layers, last = price.shape.layers, grid.pp - 1.0
     alone = last == 0
-    first_s = stage_layers(layers, grid.pp, np.zeros_like(last)) * layer_s + price.embedding_s
-    last_s = stage_layers(layers, grid.pp, last) * layer_s + price.head_s
+    first_s = stage_layers(layers, grid.pp, np.zeros_like(last)) * layer_s + price.embedding_s + end_s
+    last_s = stage_layers(layers, grid.pp, last) * layer_s + price.head_s + end_s
     return uneven_pipeline_time_s(
         np.where(alone, first_s + price.head_s, first_s) + handing_s,
         np.ceil(layers / grid.pp - 1e-9) * layer_s + handing_s,
@@ -252,6 +272,8 @@ def exposed_parts(
     parts = {name: per_layer[i] * grid.microbatches for i, name in enumerate(PARTS)}
     ends = (price.head_s + price.embedding_s) / grid.pp * grid.microbatches
     parts["compute"] = parts["compute"] + ends
+    added = step.accumulation * price.shape.layers / grid.pp * grid.microbatches
+    parts["memory_bound"] = parts["memory_bound"] + added
     busy = sum(parts.values())
     gathering = step.gathering * price.shape.layers / grid.pp * grid.microbatches
     handing_on = step.handing_on * grid.microbatches

@@ -65,6 +65,7 @@ def rates_of(machine: Machine, precision: str, head_dim: int) -> Rates:
         * machine.factor("nic_share", f"{kind}.{key}", kind),
         nic_latency_s=machine.cluster.fabric.tiers[0].hop_latency_s,
         tiers=machine.cluster.fabric.tiers,
+        accumulation_bytes=features.accumulation_bytes.get(precision, 0.0),
         memory_capacity_bytes=accelerator.memory_bytes,
         **{name: machine.factor(name) for name in PLAIN_FACTORS},
     )

@@ -25,6 +25,9 @@ class Features(Spec):
         overlap_tensor: Tensor-parallel transfers run under the GEMMs beside them.
         async_tensor_backward: The input-gradient all-reduce runs under the weight gradient.
         gradient_bytes: Bytes per gradient element on the wire.
+        accumulation_bytes: Bytes moved per parameter and microbatch, by precision, where gradients
+            are added up in a pass of their own; where none is named the weight-gradient matmul
+            adds to them.
     """
 
     attention: str = "flash2"
@@ -39,6 +42,7 @@ class Features(Spec):
     overlap_tensor: bool = False
     async_tensor_backward: bool = True
     gradient_bytes: float = 4.0
+    accumulation_bytes: dict[str, float] = field(default_factory=dict, hash=False)
 
     def __post_init__(self) -> None:
         require_one_of(self, "attention", ("unfused", "triton", "flash2", "flash3"))
