@@ -22,7 +22,7 @@ PARTS: Final = (
     "compute", "memory_bound", "tensor_comm", "context_comm", "expert_comm", "host",
 )  # fmt: skip
 SELECTIVE_SHARE: Final = 0.5  # of forward element-wise work, redone where attention is flash
-HOST_SHARPNESS: Final = 6.0  # how sharply launch-bound turns into GPU-bound; smooth maximum
+HOST_SHARPNESS: Final = 4.0  # how sharply launch-bound turns into GPU-bound; smooth maximum
 HOST_BACKWARD: Final = 1.6  # host time of backward over forward, of the same layer
 EXPOSED_RING: Final = 0.1  # of a context-parallel ring, always exposed: its first transfer
 Parts = NDArray[np.float64]

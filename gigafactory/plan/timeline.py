@@ -19,6 +19,7 @@ from gigafactory.cost.layer import PARTS, LayerParts, LayerPrice, price_layer
 from gigafactory.cost.schedule import Event, chunk_layers, makespan_s, replay
 from gigafactory.cost.step import (
     DataTraffic,
+    accumulation_s_per_parameter,
     data_traffic,
     exposed_under,
     fully_sharded,
@@ -141,8 +142,10 @@ def _passes(
         case.model.num_layers, case.layout.pipeline_parallel, case.layout.virtual_pipeline
     )
     gather = _gathering_s(price, grid, traffic, rates)
-    ends = _ends_s(price, rates)
-    layers = (_one(price.forward_s), _one(price.backward_s))
+    adding = accumulation_s_per_parameter(grid, rates)
+    ends = _ends_s(price, _one(price.held.end * adding), rates)
+    added = _one((price.held.dense + price.held.expert) * adding)
+    layers = (_one(price.forward_s), _one(price.backward_s) + added)
     found = {}
     for i, (kind, part) in enumerate(zip(("forward", "backward"), parts, strict=True)):
         total = held * (layers[i] + gather[i]) + send_s
@@ -153,13 +156,19 @@ def _passes(
     return found
 
 
-def _ends_s(price: LayerPrice, rates: Rates) -> tuple[tuple[float, float], tuple[float, float]]:
-    """Return the seconds of (embedding, logits and loss), forward and backward."""
+def _ends_s(
+    price: LayerPrice, added_s: float, rates: Rates
+) -> tuple[tuple[float, float], tuple[float, float]]:
+    """Return the seconds of (embedding, logits and loss), forward and backward.
+
+    `added_s` is what adding up the gradients of an end's matrix takes.
+    """
     shape = price.shape
     embedding = _one(op.embedding_time_s(shape, rates).forward)
     logits = op.matmuls_time_s(op.output_matmuls(shape), rates.output_gemm)
     head = _one(logits.forward) + LOSS_FORWARD * _one(op.loss_time_s(shape, rates))
-    return (embedding, head), (_one(price.embedding_s) - embedding, _one(price.head_s) - head)
+    backward = (_one(price.embedding_s) - embedding, _one(price.head_s) - head)
+    return (embedding, head), (backward[0] + added_s, backward[1] + added_s)
 
 
 def _gathering_s(
@@ -169,8 +178,8 @@ def _gathering_s(
     both = _one(sharded_layer_s(price, grid, traffic, rates))
     if not np.any(fully_sharded(grid, rates)):
         return 0.0, 0.0
-    overlap = rates.features.overlap_data
-    forward = _one(exposed_under(traffic.layer_gather, price.forward_s, rates, overlap=overlap))
+    overlap, slows = rates.features.prefetch, rates.sharded_contention
+    forward = _one(exposed_under(traffic.layer_gather, price.forward_s, slows, overlap=overlap))
     return forward, both - forward
 
 
