@@ -81,11 +81,13 @@ class LayerPrice(Columns):
 def tensor_time_s(s: Shape, rates: Rates) -> Column:
     """Return the seconds of one tensor-parallel exchange of a layer's activations.
 
-    An all-reduce, or with sequence parallelism the all-gather and reduce-scatter it splits into.
+    An all-reduce, or with sequence parallelism the all-gather and reduce-scatter it splits into;
+    what feeds a quantised matmul can be gathered quantised.
     """
     size = s.tokens * s.hidden * op.ACTIVATION_BYTES
+    thin = s.tokens * s.hidden * rates.gathered_bytes
     reduce = hierarchical_time_s("all_reduce", size, s.tp, 1.0, rates)
-    gather = hierarchical_time_s("all_gather", size, s.tp, 1.0, rates)
+    gather = hierarchical_time_s("all_gather", thin, s.tp, 1.0, rates)
     scatter = hierarchical_time_s("reduce_scatter", size, s.tp, 1.0, rates)
     return np.where(s.tp > 1, np.where(s.sp > 0, gather + scatter, reduce), 0.0)
 

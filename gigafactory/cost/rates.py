@@ -27,6 +27,7 @@ class Rates:
         attention_backward: Backward over forward time of attention.
         memory_bytes_per_s: HBM bandwidth that element-wise kernels reach.
         weight_bytes: Bytes per parameter gathered over the network.
+        gathered_bytes: Bytes per activation gathered over tensor-parallel ranks.
         elementwise: Bytes that element-wise kernels move over what the formula counts.
         cross_entropy: Bytes moved per logit, forward and backward.
         tensor_hidden: Share of tensor-parallel time hidden under GEMMs.
@@ -60,6 +61,7 @@ class Rates:
     peak_flops_per_s: float
     memory_bytes_per_s: float
     weight_bytes: float
+    gathered_bytes: float
     elementwise: float
     cross_entropy: float
     tensor_hidden: float
