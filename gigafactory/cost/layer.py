@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 PARTS: Final = (
     "compute", "memory_bound", "tensor_comm", "context_comm", "expert_comm", "host",
 )  # fmt: skip
-SELECTIVE_SHARE: Final = 0.5  # of forward element-wise work, redone where attention is flash
+MATMULS_REDONE: Final = 0.5  # torchtitan saves every other product (its selective-op policy)
 HOST_SHARPNESS: Final = 4.0  # how sharply launch-bound turns into GPU-bound; smooth maximum
 HOST_BACKWARD: Final = 1.6  # host time of backward over forward, of the same layer
 EXPOSED_RING: Final = 0.1  # of a context-parallel ring, always exposed: its first transfer
@@ -147,11 +147,13 @@ def layer_parts(s: Shape, rates: Rates) -> LayerParts:
                ring.forward, expert]  # fmt: skip
     backward = [compute.backward, traffic.backward, exchanges * tensor * (1 - hidden_b),
                 ring.backward, expert]  # fmt: skip
-    redone = _redone(s, forward, attention, traffic, rates)
+    redone = _redone(s, forward, attention, rates)
     backward = [b + r for b, r in zip(backward, redone, strict=True)]
+    # What is computed again is launched again.
+    launches = HOST_BACKWARD + np.where(s.recompute > 1, 1.0, 0.0)
     return LayerParts(
         _with_host(forward, rates.host_layer_s),
-        _with_host(backward, rates.host_layer_s * HOST_BACKWARD),
+        _with_host(backward, rates.host_layer_s * launches),
     )
 
 
@@ -173,20 +175,23 @@ def _activation(s: Shape, width: Column, share: Column, rates: Rates) -> op.Seco
 
 
 def _redone(
-    s: Shape, forward: list[Column], attention: op.Seconds, traffic: op.Seconds, rates: Rates
+    s: Shape, forward: list[Column], attention: op.Seconds, rates: Rates
 ) -> list[Column]:
-    """Return what the backward pass computes again, by part: all of it, or its cheap share."""
+    """Return what the backward pass computes again, by part: all of it, or what is selected."""
     full = np.where(s.recompute > 1, 1.0, 0.0)
     selective = np.where(s.recompute == 1, 1.0, 0.0)
-    redone: list[Column] = [full * x for x in forward]
-    if rates.features.attention == "unfused":
-        redone[0] = redone[0] + selective * attention.forward
+    compute, memory_bound, *transfers = forward
+    if rates.features.selective == "attention":
+        again, moved = attention.forward, np.zeros_like(memory_bound)
+    elif rates.features.selective == "matmuls":
+        again, moved = MATMULS_REDONE * (compute - attention.forward), memory_bound
     else:
-        redone[1] = redone[1] + selective * SELECTIVE_SHARE * traffic.forward
-    return redone
+        again, moved = np.zeros_like(compute), memory_bound
+    first = [full * compute + selective * again, full * memory_bound + selective * moved]
+    return first + [full * x for x in transfers]
 
 
-def _with_host(parts: list[Column], host_s: float) -> Parts:
+def _with_host(parts: list[Column], host_s: Column) -> Parts:
     """Return the parts with the time the host holds the accelerator up as the last one."""
     stacked = np.stack(np.broadcast_arrays(*parts))
     busy = stacked.sum(axis=0)

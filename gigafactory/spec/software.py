@@ -14,6 +14,8 @@ class Features(Spec):
     Attributes:
         attention: "unfused" writes the score matrix; the others are flash generations.
         fused_norms: RMS or layer norm, dropout and residual in fused kernels.
+        selective: What selective recomputation computes again: "attention" (the attention core),
+            "elementwise" (norms and activations) or "matmuls" (those and every other product).
         dropout: Trains with dropout (its masks are kept for the backward pass).
         fully_sharded: FSDP: weights gathered layer by layer, in place of ZeRO-1.
         shard_gradients: Gradients are sharded too (ZeRO-2), weights are kept after forward.
@@ -34,6 +36,7 @@ class Features(Spec):
 
     attention: str = "flash2"
     fused_norms: bool = True
+    selective: str = "attention"
     dropout: bool = False
     fully_sharded: bool = False
     shard_gradients: bool = False
@@ -49,6 +52,7 @@ class Features(Spec):
 
     def __post_init__(self) -> None:
         require_one_of(self, "attention", ("unfused", "triton", "flash2", "flash3"))
+        require_one_of(self, "selective", ("attention", "elementwise", "matmuls"))
         require_positive(self, "gradient_bytes")
 
 
