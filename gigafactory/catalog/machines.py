@@ -73,7 +73,7 @@ def machine(cluster: Cluster, software: str, features: frozenset[str] = frozense
     Args:
         cluster: The cluster.
         software: Name of a profile.
-        features: What a run adds to the profile: "compile", "async-tp", "amp-default".
+        features: What a run adds to the profile: "async-tp", "float8-tensorwise", "amp-default".
 
     Raises:
         SpecError: Unknown software, or no kernels for the accelerator.
@@ -93,6 +93,8 @@ def with_features(software: Software, features: frozenset[str]) -> Software:
     changes: dict[str, bool | float] = {}
     if "async-tp" in features:
         changes["overlap_tensor"] = True
+    if "float8-tensorwise" in features:
+        changes["quantised_weights"] = True  # row-wise scales are known only after the gather
     if "amp-default" in features:
         changes["gradient_bytes"] = 4.0  # gradients are reduced in fp32, "PURE" reduces in bf16
     if not changes:

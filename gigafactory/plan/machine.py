@@ -53,7 +53,7 @@ def rates_of(machine: Machine, precision: str, head_dim: int) -> Rates:
         features=features,
         peak_flops_per_s=accelerator.peak_flops_per_s[precision],
         memory_bytes_per_s=bandwidth,
-        weight_bytes=1.0 if dtype != "bf16" and not features.fully_sharded else 2.0,
+        weight_bytes=1.0 if dtype != "bf16" and features.quantised_weights else 2.0,
         gathered_bytes=1.0 if dtype != "bf16" and features.quantised_gather else 2.0,
         cross_entropy=machine.factor("cross_entropy_bytes"),
         tensor_hidden=machine.factor("tensor_hidden") if features.overlap_tensor else 0.0,

@@ -25,6 +25,7 @@ class Features(Spec):
         overlap_data: Gradient reduction runs under the backward pass.
         overlap_parameters: The parameter gather runs under the next forward pass.
         overlap_tensor: Tensor-parallel transfers run under the GEMMs beside them.
+        quantised_weights: At 8 bits or fewer, weights are quantised before they are gathered.
         quantised_gather: With sequence parallelism and 8 bits or fewer, activations are quantised
             before they are gathered.
         async_tensor_backward: The input-gradient all-reduce runs under the weight gradient.
@@ -45,6 +46,7 @@ class Features(Spec):
     overlap_data: bool = True
     overlap_parameters: bool = True
     overlap_tensor: bool = False
+    quantised_weights: bool = True
     quantised_gather: bool = False
     async_tensor_backward: bool = True
     gradient_bytes: float = 4.0
