@@ -187,8 +187,18 @@ def _redone(
         again, moved = MATMULS_REDONE * (compute - attention.forward), memory_bound
     else:
         again, moved = np.zeros_like(compute), memory_bound
-    first = [full * compute + selective * again, full * memory_bound + selective * moved]
+    redone = compute - _last_product_s(s, rates) if rates.features.early_stop else compute
+    first = [full * redone + selective * again, full * memory_bound + selective * moved]
     return first + [full * x for x in transfers]
+
+
+def _last_product_s(s: Shape, rates: Rates) -> Column:
+    """Return the forward seconds of a dense layer's last product, which no gradient needs again.
+
+    Mixture-of-experts layers end in a sum over experts, and are computed again whole.
+    """
+    down = op.matmuls_time_s(op.mlp_matmuls(s, s.ffn)[1:], rates.gemm)
+    return np.where(s.ffn > 0, (1.0 - s.expert_layers / s.layers) * down.forward, 0.0)
 
 
 def _with_host(parts: list[Column], host_s: Column) -> Parts:

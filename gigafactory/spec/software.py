@@ -16,6 +16,8 @@ class Features(Spec):
         fused_norms: RMS or layer norm, dropout and residual in fused kernels.
         selective: What selective recomputation computes again: "attention" (the attention core),
             "elementwise" (norms and activations) or "matmuls" (those and every other product).
+        early_stop: Full recomputation of a layer ends with the last value that a gradient needs,
+            before its last product.
         dropout: Trains with dropout (its masks are kept for the backward pass).
         fully_sharded: FSDP: weights gathered layer by layer, in place of ZeRO-1.
         shard_gradients: Gradients are sharded too (ZeRO-2), weights are kept after forward.
@@ -38,6 +40,7 @@ class Features(Spec):
     attention: str = "flash2"
     fused_norms: bool = True
     selective: str = "attention"
+    early_stop: bool = False
     dropout: bool = False
     fully_sharded: bool = False
     shard_gradients: bool = False
