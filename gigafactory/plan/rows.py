@@ -23,7 +23,6 @@ REQUIRED: Final = (
     "layers", "hidden", "ffn_hidden", "mlp", "heads", "vocab", "seq_len", "global_batch_seqs",
     "micro_batch", "gpu", "n_gpus", "tp", "pp", "dp", "software",
 )  # fmt: skip
-EXPERT_TENSOR_SINCE: Final = 25.0  # first release year with experts split apart from the rest
 MODERN_MEGATRON: Final = 2023.0  # Megatron-LM releases from then on are Megatron-Core
 PLAIN_MEGATRON: Final = 2022.0
 LARGEST_COUNT: Final = 10**9
@@ -254,14 +253,16 @@ def _layout(cells: Cells, software: str, features: frozenset[str]) -> Layout | N
 
 
 def _expert_tensor(cells: Cells, features: frozenset[str], tp: int) -> int:
-    """Return the split of each expert: as published, else what the release does by default."""
+    """Return the split of each expert: as published, else what Megatron-Core does by default."""
     if not cells.text("experts"):
         return 1
     told = _feature(cells, features, "expert-tp=")
     if told is not None:
         return max(int(told), 1)
-    release = _number(cells.text("software_version"))
-    return tp if release is not None and release < EXPERT_TENSOR_SINCE else 1
+    # Megatron-Core splits experts like everything else unless told otherwise, and cannot where
+    # experts leave no ranks for it.
+    ranks = cells.count("dp") * cells.count("cp", 1)
+    return tp if ranks % cells.count("ep", 1) == 0 else 1
 
 
 def _stages(cells: Cells, layout: Layout, model: Model) -> list[Layout]:
