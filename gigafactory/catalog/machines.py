@@ -73,7 +73,8 @@ def machine(cluster: Cluster, software: str, features: frozenset[str] = frozense
     Args:
         cluster: The cluster.
         software: Name of a profile.
-        features: What a run adds to the profile: "async-tp", "float8-tensorwise", "amp-default".
+        features: What a run adds to the profile: "async-tp", "float8-tensorwise", "amp-default",
+            "one-copy-exchange".
 
     Raises:
         SpecError: Unknown software, or no kernels for the accelerator.
@@ -95,6 +96,8 @@ def with_features(software: Software, features: frozenset[str]) -> Software:
         changes["overlap_tensor"] = True
     if "float8-tensorwise" in features:
         changes["quantised_weights"] = True  # row-wise scales are known only after the gather
+    if "one-copy-exchange" in features:
+        changes["one_copy_per_domain"] = True
     if "amp-default" in features:
         changes["gradient_bytes"] = 4.0  # gradients are reduced in fp32, "PURE" reduces in bf16
     if not changes:

@@ -88,14 +88,21 @@ def _bridge_s_per_byte(groups: Column, inside: Column, rates: Rates) -> Column:
     return (groups - 1.0) / groups / inside / rates.bridge_bytes_per_s
 
 
-def all_to_all_time_s(sent_bytes: Column, group: Column, stride: Column, rates: Rates) -> Column:
+def all_to_all_time_s(
+    sent_bytes: Column, group: Column, stride: Column, rates: Rates, copies: Column = 1.0
+) -> Column:
     """Return the seconds in which every rank sends `sent_bytes`, an equal part to each rank.
 
-    The part for ranks of the same scale-up domain and the part for others travel at once.
+    The part for ranks of the same scale-up domain and the part for others travel at once. Of
+    `copies` copies of a row only one goes to each domain, where it is handed on.
+
+    Source for the last: DeepSeek-V3 technical report, section 3.2.2, and DeepEP.
     """
     inside = local_ranks(group, stride, rates.scale_up_domain)
+    domains = group / inside
+    reached = domains * (1.0 - (1.0 - 1.0 / domains) ** copies)
     near = collective_time_s("all_to_all", sent_bytes * inside / group, inside, rates.collectives)
-    far_bytes = sent_bytes * (group - inside) / group
+    far_bytes = sent_bytes * (group - inside) / group * (reached / copies)
     far = far_bytes / (rates.nic_bytes_per_s * rates.exchange_share)
     far = far * exchange_slowdown(group * stride, rates) + np.where(
         group > inside, rates.nic_latency_s * np.log2(np.maximum(group / inside, 1.0)), 0.0

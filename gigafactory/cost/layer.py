@@ -113,7 +113,8 @@ def expert_time_s(s: Shape, rates: Rates) -> Column:
     With expert tensor parallelism the rows are also gathered (scattered back) over its ranks.
     """
     sent = s.expert_rows / s.etp * s.hidden * op.ACTIVATION_BYTES
-    exchange = all_to_all_time_s(sent, s.ep, s.etp, rates)
+    copies = np.maximum(s.top_k, 1.0) if rates.features.one_copy_per_domain else 1.0
+    exchange = all_to_all_time_s(sent, s.ep, s.etp, rates, copies)
     gathered = s.expert_rows * s.hidden * op.ACTIVATION_BYTES
     gather = hierarchical_time_s("all_gather", gathered, s.etp, 1.0, rates)
     return np.where(s.ep > 1, exchange, 0.0) + np.where(s.etp > 1, gather, 0.0)

@@ -23,6 +23,7 @@ REQUIRED: Final = (
     "layers", "hidden", "ffn_hidden", "mlp", "heads", "vocab", "seq_len", "global_batch_seqs",
     "micro_batch", "gpu", "n_gpus", "tp", "pp", "dp", "software",
 )  # fmt: skip
+ONE_COPY: Final = 25.11  # Megatron-Bridge recipes dispatch tokens by DeepEP or HybridEP since then
 MODERN_MEGATRON: Final = 2023.0  # Megatron-LM releases from then on are Megatron-Core
 PLAIN_MEGATRON: Final = 2022.0
 LARGEST_COUNT: Final = 10**9
@@ -100,6 +101,8 @@ def parse_row(row: Mapping[str, str], known: Callable[[str], Model | None]) -> R
     features = frozenset(filter(None, cells.text("features").split(";")))
     software = profile_name(cells.text("software"), cells.text("software_version"),
                             cells.text("sharding"))  # fmt: skip
+    if software == "megatron-core" and (_number(cells.text("software_version")) or 0) >= ONE_COPY:
+        features |= {"one-copy-exchange"}
     model, layout = _model(cells), _layout(cells, software, features)
     gbps = cells.text("node_network_gbps")
     key = MachineKey(

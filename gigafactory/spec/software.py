@@ -30,6 +30,8 @@ class Features(Spec):
         quantised_weights: At 8 bits or fewer, weights are quantised before they are gathered.
         quantised_gather: With sequence parallelism and 8 bits or fewer, activations are quantised
             before they are gathered.
+        one_copy_per_domain: A token that several experts of one scale-up domain want is sent
+            there once.
         async_tensor_backward: The input-gradient all-reduce runs under the weight gradient.
         gradient_bytes: Bytes per gradient element on the wire.
         accumulation_bytes: Bytes moved per parameter and microbatch, by precision, where gradients
@@ -51,6 +53,7 @@ class Features(Spec):
     overlap_tensor: bool = False
     quantised_weights: bool = True
     quantised_gather: bool = False
+    one_copy_per_domain: bool = False
     async_tensor_backward: bool = True
     gradient_bytes: float = 4.0
     accumulation_bytes: dict[str, float] = field(default_factory=dict, hash=False)
