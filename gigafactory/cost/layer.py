@@ -175,21 +175,22 @@ def _activation(s: Shape, width: Column, share: Column, rates: Rates) -> op.Seco
     return _scaled(op.activation_time_s(s, s.tokens, width / s.tp, rates), share)
 
 
-def _redone(
-    s: Shape, forward: list[Column], attention: op.Seconds, rates: Rates
-) -> list[Column]:
+def _redone(s: Shape, forward: list[Column], attention: op.Seconds, rates: Rates) -> list[Column]:
     """Return what the backward pass computes again, by part: all of it, or what is selected."""
     full = np.where(s.recompute > 1, 1.0, 0.0)
     selective = np.where(s.recompute == 1, 1.0, 0.0)
     compute, memory_bound, *transfers = forward
+    again: Column = 0.0
+    moved: Column = memory_bound
     if rates.features.selective == "attention":
-        again, moved = attention.forward, np.zeros_like(memory_bound)
+        again, moved = attention.forward, 0.0
     elif rates.features.selective == "matmuls":
-        again, moved = MATMULS_REDONE * (compute - attention.forward), memory_bound
-    else:
-        again, moved = np.zeros_like(compute), memory_bound
+        again = MATMULS_REDONE * (compute - attention.forward)
     redone = compute - _last_product_s(s, rates) if rates.features.early_stop else compute
-    first = [full * redone + selective * again, full * memory_bound + selective * moved]
+    first: list[Column] = [
+        full * redone + selective * again,
+        full * memory_bound + selective * moved,
+    ]
     return first + [full * x for x in transfers]
 
 

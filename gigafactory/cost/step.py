@@ -74,13 +74,14 @@ def data_traffic(price: LayerPrice, grid: Grid, rates: Rates) -> DataTraffic:
     s, held = price.shape, price.held
     ranks, shard, span = grid.dp * s.cp, grid.shard * s.cp, s.ep * s.etp
     width, wire = rates.weight_bytes, rates.features.gradient_bytes
+    rails = rates.features.sharded_rails
     layers = stage_layers(s.layers, grid.pp, np.minimum(1.0, grid.pp - 1.0))
     stage = layers * held.dense + np.where(grid.pp > 1, 1.0, 2.0 - s.tied) * held.end
     experts = layers * held.expert
     has_experts = held.expert > 0
 
     def moved(
-        kind: str, dense: Column, expert: Column, per: float, group: Column, rails: bool = True
+        kind: str, dense: Column, expert: Column, per: float, group: Column, *, rails: bool = True
     ) -> Column:
         time = hierarchical_time_s(kind, dense * per, group, s.tp, rates, rails=rails)
         if not np.any(has_experts):
@@ -90,7 +91,6 @@ def data_traffic(price: LayerPrice, grid: Grid, rates: Rates) -> DataTraffic:
         # Dense rows of the same table have no experts, and no latency of theirs.
         return time + np.where(has_experts, more, 0.0)
 
-    rails = rates.features.sharded_rails
     reduce = moved("reduce_scatter", stage, experts, wire, ranks)
     gather = moved("all_gather", stage, experts, width, ranks)
     if np.any(unsharded := grid.sharding < 1):
@@ -98,8 +98,8 @@ def data_traffic(price: LayerPrice, grid: Grid, rates: Rates) -> DataTraffic:
         both = reduce + moved("all_gather", stage, experts, wire, ranks)
         reduce, gather = np.where(unsharded, both, reduce), np.where(unsharded, 0.0, gather)
     return DataTraffic(
-        layer_gather=moved("all_gather", held.dense, held.expert, width, shard, rails),
-        layer_scatter=moved("reduce_scatter", held.dense, held.expert, wire, shard, rails),
+        layer_gather=moved("all_gather", held.dense, held.expert, width, shard, rails=rails),
+        layer_scatter=moved("reduce_scatter", held.dense, held.expert, wire, shard, rails=rails),
         reduce=reduce,
         gather=gather,
         replicas=_replicas_s(grid, (stage + experts) * wire / shard, s.tp * shard, rates),
@@ -115,9 +115,7 @@ def _replicas_s(grid: Grid, owned_bytes: Column, stride: Column, rates: Rates) -
     return np.where(hybrid, time, 0.0)
 
 
-def exposed_under(
-    transfer: Column, work: Column, contention: float, *, overlap: bool
-) -> Column:
+def exposed_under(transfer: Column, work: Column, contention: float, *, overlap: bool) -> Column:
     """Return what a transfer adds to the work it runs under: its rest, and contention.
 
     >>> float(exposed_under(3.0, 2.0, 0.0, overlap=True))
@@ -233,12 +231,15 @@ def _pipeline_s(
     """
     layers, last = price.shape.layers, grid.pp - 1.0
     alone = last == 0
-    first_s = stage_layers(layers, grid.pp, np.zeros_like(last)) * layer_s + price.embedding_s + end_s
+    first_s = (
+        stage_layers(layers, grid.pp, np.zeros_like(last)) * layer_s + price.embedding_s + end_s
+    )
     last_s = stage_layers(layers, grid.pp, last) * layer_s + price.head_s + end_s
+    both_s = first_s + price.head_s + (1.0 - price.shape.tied) * end_s
     return uneven_pipeline_time_s(
-        np.where(alone, first_s + price.head_s, first_s) + handing_s,
+        np.where(alone, both_s, first_s) + handing_s,
         np.ceil(layers / grid.pp - 1e-9) * layer_s + handing_s,
-        np.where(alone, first_s + price.head_s, last_s) + handing_s,
+        np.where(alone, both_s, last_s) + handing_s,
         forward_share=price.forward_s / (price.forward_s + price.backward_s),
         pp=grid.pp,
         vpp=grid.vpp,

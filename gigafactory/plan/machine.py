@@ -17,8 +17,8 @@ KERNEL_DTYPE: Final = {"bf16": "bf16", "fp16": "bf16", "fp8": "fp8", "nvfp4": "n
 
 # Fitted numbers that are rates as they stand, under the same name.
 PLAIN_FACTORS: Final = (
-    "elementwise", "pipeline_exposed", "data_window", "contention", "sharded_contention", "host_layer_s",
-    "optimizer_bytes", "straggler", "imbalance", "exchange_share", "reserved_bytes",
+    "elementwise", "pipeline_exposed", "data_window", "contention", "sharded_contention",
+    "host_layer_s", "optimizer_bytes", "straggler", "imbalance", "exchange_share", "reserved_bytes",
 )  # fmt: skip
 
 

@@ -143,7 +143,10 @@ def _passes(
     )
     gather = _gathering_s(price, grid, traffic, rates)
     adding = accumulation_s_per_parameter(grid, rates)
-    ends = _ends_s(price, _one(price.held.end * adding), rates)
+    end = _one(price.held.end * adding)
+    # Embedding and output matrix are one where they are tied and a stage holds both.
+    second = end * (1.0 - _one(price.shape.tied) * (case.layout.pipeline_parallel == 1))
+    ends = _ends_s(price, (end, second), rates)
     added = _one((price.held.dense + price.held.expert) * adding)
     layers = (_one(price.forward_s), _one(price.backward_s) + added)
     found = {}
@@ -157,18 +160,18 @@ def _passes(
 
 
 def _ends_s(
-    price: LayerPrice, added_s: float, rates: Rates
+    price: LayerPrice, added_s: tuple[float, float], rates: Rates
 ) -> tuple[tuple[float, float], tuple[float, float]]:
     """Return the seconds of (embedding, logits and loss), forward and backward.
 
-    `added_s` is what adding up the gradients of an end's matrix takes.
+    `added_s` is what adding up the gradients of the two ends' matrices takes.
     """
     shape = price.shape
     embedding = _one(op.embedding_time_s(shape, rates).forward)
     logits = op.matmuls_time_s(op.output_matmuls(shape), rates.output_gemm)
     head = _one(logits.forward) + LOSS_FORWARD * _one(op.loss_time_s(shape, rates))
     backward = (_one(price.embedding_s) - embedding, _one(price.head_s) - head)
-    return (embedding, head), (backward[0] + added_s, backward[1] + added_s)
+    return (embedding, head), (backward[0] + added_s[0], backward[1] + added_s[1])
 
 
 def _gathering_s(

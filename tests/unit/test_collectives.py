@@ -147,3 +147,34 @@ def test_a_stage_in_another_pod_is_reached_through_the_crowded_tier() -> None:
     crowded = replace(rates_for(tier(256), tier(10**6, 7.0)), nic_latency_s=0.0)
     near, far = (float(point_to_point_time_s(SIZE, stride, crowded)) for stride in (255.0, 256.0))
     assert far / near == pytest.approx(7)
+
+
+def islands() -> Rates:
+    return replace(rates_for(), scale_up_domain=4, bridge_bytes_per_s=10e9, nic_latency_s=0.0)
+
+
+def test_islands_of_one_server_talk_over_its_bridge() -> None:
+    rates = islands()
+    crossing = hierarchical_time_s("all_gather", SIZE, 8.0, 1.0, rates)
+    inside = collective_time_s("all_gather", SIZE, 4.0, rates.collectives)
+    assert crossing - inside == pytest.approx(0.5 * SIZE / 4 / 10e9)
+
+
+def test_islands_of_several_servers_use_bridge_and_cards() -> None:
+    rates = islands()
+    more = hierarchical_time_s("all_gather", SIZE, 16.0, 1.0, rates)
+    less = hierarchical_time_s("all_gather", SIZE, 8.0, 1.0, rates)
+    assert more - less == pytest.approx(0.5 * SIZE / 8 / 40e9)
+
+
+def test_a_neighbour_on_another_island_is_reached_over_the_bridge() -> None:
+    assert point_to_point_time_s(SIZE, 4.0, islands()) == pytest.approx(SIZE / 10e9)
+
+
+def test_one_copy_per_domain_sends_less_than_one_per_expert() -> None:
+    rates = rates_for()
+    every = float(all_to_all_time_s(SIZE, 32.0, 1.0, rates))
+    once = float(all_to_all_time_s(SIZE, 32.0, 1.0, rates, 8.0))
+    reached = 4 * (1 - 0.75**8)
+    latency = rates.nic_latency_s * 2
+    assert (once - latency) / (every - latency) == pytest.approx(reached / 8)

@@ -102,11 +102,25 @@ def test_features_tell_the_capacity_and_the_split_of_experts() -> None:
     assert row.machine.features == {"moe-capacity-1.0", "expert-tp=2"}
 
 
-@pytest.mark.parametrize(("version", "degree"), [("24.11.1", 4), ("25.02", 1), ("", 1), ("x", 1)])
-def test_older_releases_split_experts_like_everything_else(version: str, degree: int) -> None:
-    assert layout(**EXPERTS, tp="4", dp="2", software_version=version).expert_tensor_parallel == (
-        degree
-    )
+@pytest.mark.parametrize(("ranks", "degree"), [("8", 4), ("2", 1)])
+def test_experts_are_split_like_everything_else_where_ranks_are_left(
+    ranks: str, degree: int
+) -> None:
+    gpus = str(4 * int(ranks))
+    found = layout(**EXPERTS, tp="4", dp=ranks, ep="8", n_gpus=gpus, global_batch_seqs="8")
+    assert found.expert_tensor_parallel == degree
+
+
+def test_zero_3_under_an_old_megatron_is_deepspeeds() -> None:
+    assert profile_name("megatron-lm", "2021", "zero3") == "megatron-deepspeed"
+    assert profile_name("megatron-lm", "2024", "zero3") == "megatron-core"
+
+
+def test_a_release_that_sends_one_copy_says_so() -> None:
+    def features(version: str) -> frozenset[str]:
+        return parsed(software="megatron-core", software_version=version).machine.features
+
+    assert features("26.02") - features("25.09") == {"one-copy-exchange"}
 
 
 @pytest.mark.parametrize(

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from types import SimpleNamespace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -108,10 +107,9 @@ def test_a_slow_host_sets_the_pace_of_small_layers_and_not_of_large_ones() -> No
 
 
 def test_what_fits_under_work_only_costs_its_contention() -> None:
-    rates: Any = SimpleNamespace(contention=0.1)
-    assert float(exposed_under(2.0, 5.0, rates, overlap=True)) == pytest.approx(0.2)
-    assert float(exposed_under(5.0, 2.0, rates, overlap=True)) == pytest.approx(3.2)
-    assert float(exposed_under(5.0, 2.0, rates, overlap=False)) == 5.0
+    assert float(exposed_under(2.0, 5.0, 0.1, overlap=True)) == pytest.approx(0.2)
+    assert float(exposed_under(5.0, 2.0, 0.1, overlap=True)) == pytest.approx(3.2)
+    assert float(exposed_under(5.0, 2.0, 0.1, overlap=False)) == 5.0
 
 
 def test_reducing_gradients_under_the_backward_pass_takes_no_longer_than_after_it() -> None:
@@ -158,7 +156,7 @@ def test_layers_are_gathered_where_the_software_shards_them() -> None:
 
 
 def test_full_sharding_gathers_again_before_the_backward_pass() -> None:
-    rates = with_features(FSDP, overlap_data=False)
+    rates = with_features(FSDP, prefetch=False)
     price, _, grid = priced(rates, sharding="zero3")
     traffic = data_traffic(price, grid, rates)
     whole = number(sharded_layer_s(price, grid, traffic, rates))
@@ -169,7 +167,7 @@ def test_full_sharding_gathers_again_before_the_backward_pass() -> None:
 
 
 def test_prefetching_hides_gathers_that_fit_under_the_layer() -> None:
-    quick = replace(FSDP, nic_bytes_per_s=1e15, nic_latency_s=0.0, contention=0.0)
+    quick = replace(FSDP, nic_bytes_per_s=1e15, nic_latency_s=0.0, sharded_contention=0.0)
     price, _, grid = priced(quick, sharding="zero3", seq_len=8192, data_parallel=8)
     traffic = data_traffic(price, grid, quick)
     assert number(sharded_layer_s(price, grid, traffic, quick)) == 0
@@ -269,3 +267,54 @@ def test_all_splits_that_cannot_be_are_named_at_once() -> None:
     )
     with pytest.raises(SpecError, match=r"tensor_parallel 7.*context_parallel 5"):
         check(Case(LLAMA, layout))
+
+
+def test_gradients_added_in_a_pass_of_their_own_cost_it_once_a_microbatch() -> None:
+    adding = replace(MEGATRON, accumulation_bytes=6.0, straggler=0.0)
+    plain = replace(adding, accumulation_bytes=0.0)
+    more = seconds(adding, pipeline_parallel=1) - seconds(plain, pipeline_parallel=1)
+    price, _, grid = priced(plain)
+    parameters = LLAMA.num_layers * number(price.held.dense) + 2 * number(price.held.end)
+    passes = number(grid.microbatches) * parameters * 6.0 / MEGATRON.memory_bytes_per_s
+    assert more == pytest.approx(passes)
+
+
+def test_one_microbatch_and_sharded_gradients_are_not_added_up() -> None:
+    adding = replace(MEGATRON, accumulation_bytes=6.0)
+    alone: dict[str, Any] = {"global_batch_size": 16}
+    assert seconds(adding, **alone) == pytest.approx(seconds(MEGATRON, **alone))
+    assert seconds(adding, sharding="zero3") == pytest.approx(seconds(MEGATRON, sharding="zero3"))
+
+
+@pytest.mark.parametrize("recompute", ["none", "selective", "full"])
+def test_recomputing_that_stops_early_spares_the_last_product(recompute: str) -> None:
+    whole, early = (with_features(FSDP, early_stop=on) for on in (False, True))
+    backward = [number(priced(r, recompute=recompute)[0].backward_s) for r in (whole, early)]
+    assert (backward[1] < backward[0]) == (recompute == "full")
+
+
+def test_selective_recomputation_redoes_what_the_engine_selects() -> None:
+    def backward_s(selective: str) -> float:
+        rates = with_features(replace(FSDP, host_layer_s=0.0), selective=selective)
+        return number(priced(rates, recompute="selective")[0].backward_s)
+
+    none = number(priced(replace(FSDP, host_layer_s=0.0), recompute="none")[0].backward_s)
+    assert none < backward_s("elementwise") < backward_s("matmuls")
+    assert none < backward_s("attention")
+
+
+def test_quantised_activations_are_gathered_in_half_the_time() -> None:
+    degrees: dict[str, Any] = {"tensor_parallel": 8, "sequence_parallel": True}
+    thin = replace(MEGATRON, gathered_bytes=1.0)
+    row = PARTS.index("tensor_comm")
+    full, half = (number(priced(r, **degrees)[1].forward[row]) for r in (MEGATRON, thin))
+    assert 0.5 * full < half < full
+
+
+def test_a_ring_through_one_card_is_slower_by_the_cards_of_a_node() -> None:
+    one = replace(with_features(FSDP, sharded_rails=False), nic_latency_s=0.0)
+    rails = replace(FSDP, nic_latency_s=0.0)
+    price, _, grid = priced(rails, sharding="zero3", data_parallel=64)
+    fast, slow = (data_traffic(price, grid, rates).layer_gather for rates in (rails, one))
+    across = 7 / 8 * number(price.held.dense) * rails.weight_bytes / rails.nic_bytes_per_s
+    assert number(slow) - number(fast) == pytest.approx(across * (1 - 1 / 8))

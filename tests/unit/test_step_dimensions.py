@@ -47,7 +47,7 @@ def test_a_pipeline_of_times_takes_a_time_whatever_their_units() -> None:
 
 
 def test_what_is_exposed_of_a_transfer_is_a_time() -> None:
-    left: Any = exposed_under(5 * u.s, 2000 * u.ms, rates(contention=0.1), overlap=True)
+    left: Any = exposed_under(5 * u.s, 2000 * u.ms, 0.1, overlap=True)
     assert is_a(left, "s")
     assert left.to("s").magnitude == pytest.approx(3.2)
 
