@@ -123,9 +123,11 @@ def ring_time_s(s: Shape, rates: Rates) -> Column:
     return np.where(s.cp > 1, ring, 0.0)
 
 
-def context_time_s(s: Shape, attention: op.Seconds, rates: Rates) -> op.Seconds:
-    """Return the exposed seconds of the ring: what does not fit under the attention."""
-    ring = ring_time_s(s, rates)
+def exposed_ring_s(ring: Column, attention: op.Seconds) -> op.Seconds:
+    """Return the exposed seconds of the ring: what does not fit under the attention.
+
+    Backward the gradients of keys and values travel with them.
+    """
     forward = np.maximum(ring - attention.forward, EXPOSED_RING * ring)
     backward = np.maximum(2.0 * ring - attention.backward, EXPOSED_RING * 2.0 * ring)
     return op.Seconds(forward, backward)
@@ -280,7 +282,8 @@ def _tensor(s: Shape, exchanges: Column, again: Again, rates: Rates) -> Work:
 
 def _ring(s: Shape, attention: op.Seconds, again: Again, rates: Rates) -> Work:
     """Return the context-parallel ring of one layer."""
-    exposed, ring = context_time_s(s, attention, rates), ring_time_s(s, rates)
+    ring = ring_time_s(s, rates)
+    exposed = exposed_ring_s(ring, attention)
     return Work(
         "context ring",
         "context_comm",

@@ -20,10 +20,9 @@ from gigafactory.cost.step import (
     DataTraffic,
     accumulation_s_per_parameter,
     data_traffic,
-    exposed_under,
     fully_sharded,
     reduction_s,
-    sharded_layer_s,
+    sharded_passes_s,
     step_parts,
 )
 from gigafactory.plan.cases import Case, columns
@@ -176,12 +175,10 @@ def _gathering_s(
     price: LayerPrice, grid: Grid, traffic: DataTraffic, rates: Rates
 ) -> tuple[float, float]:
     """Return what full sharding adds to one layer, forward and backward."""
-    both = _one(sharded_layer_s(price, grid, traffic, rates))
     if not np.any(fully_sharded(grid, rates)):
         return 0.0, 0.0
-    overlap, slows = rates.features.prefetch, rates.sharded_contention
-    forward = _one(exposed_under(traffic.layer_gather, price.forward_s, slows, overlap=overlap))
-    return forward, both - forward
+    forward, backward, _ = sharded_passes_s(price, grid, traffic, rates)
+    return _one(forward), _one(backward)
 
 
 def _spans(
