@@ -45,6 +45,11 @@ class Matmul(NamedTuple):
     k: Column
     times: Column
 
+    @property
+    def flops(self) -> Column:
+        """Return the multiplications and additions of all of them."""
+        return 2.0 * self.m * self.n * self.k * self.times
+
 
 class Seconds(NamedTuple):
     """Forward and backward seconds.
@@ -218,6 +223,27 @@ def embedding_time_s(s: Shape, rates: Rates) -> Seconds:
     """Return the seconds of reading embedding rows and of scattering their gradient."""
     forward = 3.0 * s.tokens * s.hidden * ACTIVATION_BYTES / rates.memory_bytes_per_s
     return Seconds(forward, forward)
+
+
+def forward_flops(s: Shape) -> dict[str, Column]:
+    """Return the FLOPs of each operator with products, forward, one microbatch on one rank.
+
+    Layers count by the mean of dense and expert ones; of attention's score matrix the causal half
+    counts, whatever the kernel computes. Padding and the fullest expert's extra rows do not count.
+    """
+    share = s.expert_layers / s.layers
+    found: dict[str, Column] = dict.fromkeys(PROJECTIONS, 0.0)
+    for name, product in zip(PROJECTIONS, attention_matmuls(s), strict=False):
+        found[name] = found[name] + product.flops
+    dense, shared = mlp_matmuls(s, s.ffn), mlp_matmuls(s, s.shared_ffn)
+    for name, wide, narrow in zip(("mlp up and gate", "mlp down"), dense, shared, strict=True):
+        found[name] = (1 - share) * wide.flops + share * narrow.flops
+    matrices = (2.0 + s.gated) * s.hidden * s.expert_ffn / s.etp
+    found["expert products"] = share * 2.0 * s.expert_rows * matrices
+    dim = np.where(s.kv_rank > 0, (s.nope_dim + s.rope_dim + s.value_dim) / 2, s.head_dim)
+    found["attention core"] = 2.0 * s.tokens * s.heads / s.tp * s.seq * dim
+    found["logits"] = sum(product.flops for product in output_matmuls(s))
+    return found
 
 
 def layer_model_flops(s: Shape) -> Column:

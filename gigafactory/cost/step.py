@@ -194,7 +194,7 @@ def closing_s(price: LayerPrice, grid: Grid, traffic: DataTraffic, rates: Rates)
     """
     s = price.shape
     layers = np.maximum(stage_layers(s.layers, grid.pp, np.minimum(1.0, grid.pp - 1.0)), 1.0)
-    buckets = np.where(grid.vpp > 1, grid.vpp, layers)
+    buckets = num_buckets(grid, layers)
     rounds = np.where(grid.vpp > 1, np.minimum(grid.pp, grid.microbatches), 1.0)
     depth = rounds * (1.0 - 1.0 / buckets) * layers
     depth = depth * rates.data_window
@@ -209,6 +209,11 @@ def closing_s(price: LayerPrice, grid: Grid, traffic: DataTraffic, rates: Rates)
         gather=np.maximum(gather, first),
         replicas=exposed_under(traffic.replicas, backward, slows, overlap=has.overlap_data),
     )
+
+
+def num_buckets(grid: Grid, layers: Column) -> Column:
+    """Return in how many pieces gradients are reduced: a layer of the stage, or a chunk."""
+    return np.where(grid.vpp > 1, grid.vpp, layers)
 
 
 def step_parts(price: LayerPrice, grid: Grid, rates: Rates) -> StepParts:
