@@ -51,6 +51,9 @@ PRODUCTS: Final = frozenset({*op.PROJECTIONS, "mlp up and gate", "mlp down", "ex
                              "logits"})  # fmt: skip
 """Operators whose backward pass is an input and a weight gradient."""
 
+UNFUSED_FLOPS_RATIO: Final = 2.0
+"""Backward over forward FLOPs of two plain products."""
+
 
 class Item(NamedTuple):
     """One operator in one pass, all microbatches of a step, on the mean rank.
@@ -176,25 +179,31 @@ def _split(item: Item, measured: _Measures) -> list[Charge]:
 
 def items(step: Priced) -> list[Item]:
     """Return what a step's kernels and transfers take, operator by operator."""
-    flops = op.forward_flops(step.shape)
     ends = step.grid.microbatches / step.grid.pp
+    # Flash attention computes the scores again in its backward pass; unfused ones are kept.
+    unfused = step.rates.features.attention == "unfused"
+    ratio = UNFUSED_FLOPS_RATIO if unfused else BACKWARD_FLOPS_RATIO
     found = []
     for work in layer_work(step.shape, step.rates):
-        found += _passes(work, step.layers, flops.get(work.operator, 0.0))
+        found += _passes(work, step.layers, ratio)
     for work in end_work(step.shape, step.rates):
-        found += _passes(work, ends, flops.get(work.operator, 0.0))
+        found += _passes(work, ends, ratio)
     return [*found, *_accumulation(step), *_sharded(step), *_closing(step), *_handing_on(step),
             Item("optimizer", "step", "optimizer", step.step.optimizer, step.step.optimizer,
                  1.0)]  # fmt: skip
 
 
-def _passes(work: Work, scale: Column, flops: Column) -> list[Item]:
-    """Return the passes of one operator that is done `scale` times."""
+def _passes(work: Work, scale: Column, core_ratio: float) -> list[Item]:
+    """Return the passes of one operator that is done `scale` times.
+
+    `core_ratio` is the attention core's backward over its forward FLOPs.
+    """
     exposed, hidden = work.exposed, work.hidden
-    calls, name, part = work.times * scale, work.operator, work.part
+    calls, flops = work.times * scale, work.flops
+    name, part = work.operator, work.part
     gradient = "input gradient" if name in PRODUCTS else "backward"
     inputs = exposed.backward - exposed.weights
-    ratio = 1.0 if name in PRODUCTS else BACKWARD_FLOPS_RATIO
+    ratio = 1.0 if name in PRODUCTS else core_ratio
 
     def item(phase: str, shown: Column, under: Column, times: Column, flops: Column) -> Item:
         shown = shown * scale
@@ -293,29 +302,29 @@ def _contention(step: Priced) -> list[Charge]:
     ]  # fmt: skip
 
 
-def _known(  # noqa: PLR0917
-    operator: str, phase: str, resource: str, part: str, exposed: Column, whole: Column = 0.0
-) -> Charge:
-    """Return a charge whose resource is known; what it takes more than is exposed is hidden."""
-    hidden = np.maximum(whole - exposed, 0.0)
-    return Charge(operator, phase, resource, part, exposed, hidden, exposed + hidden, 0.0, 0.0)
+def _known(operator: str, phase: str, resource: str, part: str, exposed: Column) -> Charge:
+    """Return a charge to a resource that is known, and that nothing hides."""
+    return Charge(operator, phase, resource, part, exposed, 0.0, exposed, 0.0, 0.0)
 
 
 def _host(step: Priced) -> list[Charge]:
     """Return the kernel launches: exposed is what the smooth maximum adds to the kernels."""
-    row, host = PARTS.index("host"), step.rates.host_layer_s * step.layers
-    again = host_again(step.shape)
-    forward, backward = step.layer.forward[-1], step.layer.backward[-1]
-    assert row == len(PARTS) - 1, "the host is the last part"
+    host = PARTS.index("host")
+    again, scale = host_again(step.shape), step.layers
+    forward, backward = step.layer.forward[host] * scale, step.layer.backward[host] * scale
     share = again / (again + HOST_BACKWARD)
-    shown = backward * step.layers
+    whole = step.rates.host_layer_s * scale
+
+    def launches(phase: str, exposed: Column, ratio: Column) -> Charge:
+        hidden = np.maximum(whole * ratio - exposed, 0.0)
+        calls = scale * np.where(np.asarray(ratio) > 0, 1.0, 0.0)
+        return Charge("kernel launches", phase, "host", "host", exposed, hidden,
+                      whole * ratio, calls, 0.0)  # fmt: skip
+
     return [
-        _known("kernel launches", phase, "host", "host", exposed, whole)
-        for phase, exposed, whole in (
-            ("forward", forward * step.layers, host),
-            ("backward", shown * (1.0 - share), host * HOST_BACKWARD),
-            ("recomputation", shown * share, host * again),
-        )
+        launches("forward", forward, 1.0),
+        launches("backward", backward * (1.0 - share), HOST_BACKWARD),
+        launches("recomputation", backward * share, again),
     ]
 
 

@@ -44,6 +44,7 @@ class Work(NamedTuple):
         hidden: Seconds that it runs under other operators.
         again: Share of the forward pass that the backward pass computes again.
         times: How often it is done, forward.
+        flops: FLOPs of its products, forward; padding does not count.
     """
 
     operator: str
@@ -52,6 +53,7 @@ class Work(NamedTuple):
     hidden: op.Seconds = op.Seconds(0.0, 0.0)
     again: Column = 0.0
     times: Column = 1.0
+    flops: Column = 0.0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -174,7 +176,8 @@ def layer_work(s: Shape, rates: Rates) -> list[Work]:
     attention = op.attention_time_s(s, rates)
     work = [
         *_projections(s, again, rates),
-        Work("attention core", "compute", attention, again=again.core, times=s.cp),
+        Work("attention core", "compute", attention, again=again.core, times=s.cp,
+             flops=op.attention_flops(s)),
         Work("norms and residuals", "memory_bound", op.elementwise_time_s(s, rates),
              again=again.traffic),
     ]  # fmt: skip
@@ -231,24 +234,26 @@ def _again(s: Shape, rates: Rates) -> Again:
 
 def _projections(s: Shape, again: Again, rates: Rates) -> list[Work]:
     ops = op.attention_matmuls(s)
+    seconds = op.products_time_s(ops, rates.gemm)
     return [
-        Work(name, "compute", time, again=again.product, times=product.times)
-        for name, product, time in zip(
-            op.PROJECTIONS, ops, op.products_time_s(ops, rates.gemm), strict=False
-        )
+        Work(name, "compute", time, again=again.product, times=one.times, flops=one.flops)
+        for name, one, time in zip(op.PROJECTIONS, ops, seconds, strict=False)
     ]
 
 
 def _mlp(s: Shape, width: Column, share: Column, again: Again, rates: Rates) -> list[Work]:
     """Return a dense MLP that `share` of the layers have."""
     present = np.where(width > 0, share, 0.0)
-    up, down = op.products_time_s(op.mlp_matmuls(s, width), rates.gemm)
+    wide, narrow = op.mlp_matmuls(s, width)
+    up, down = op.products_time_s([wide, narrow], rates.gemm)
     activation = op.activation_time_s(s, s.tokens, width / s.tp, rates)
     return [
-        Work("mlp up and gate", "compute", up.scaled(present), again=again.product, times=present),
+        Work("mlp up and gate", "compute", up.scaled(present), again=again.product, times=present,
+             flops=wide.flops * present),
         Work("activation", "memory_bound", activation.scaled(present), again=again.traffic,
              times=present),
-        Work("mlp down", "compute", down.scaled(present), again=again.last, times=present),
+        Work("mlp down", "compute", down.scaled(present), again=again.last, times=present,
+             flops=narrow.flops * present),
     ]  # fmt: skip
 
 
@@ -259,7 +264,7 @@ def _experts(s: Shape, share: Column, again: Again, rates: Rates) -> list[Work]:
     return [
         Work("permute", "memory_bound", traffic.scaled(share), again=again.traffic, times=share),
         Work("expert products", "compute", products.scaled(share), again=again.product,
-             times=share * 2.0),
+             times=share * 2.0, flops=op.expert_flops(s) * share),
         Work("expert exchange", "expert_comm", op.Seconds(exchange, exchange),
              again=again.transfer, times=share * 2.0),
     ]  # fmt: skip
@@ -296,12 +301,13 @@ def _ring(s: Shape, attention: op.Seconds, again: Again, rates: Rates) -> Work:
 
 def end_work(s: Shape, rates: Rates) -> list[Work]:
     """Return what the first stage does before its layers and the last one after them."""
-    logits = op.matmuls_time_s(op.output_matmuls(s), rates.output_gemm)
+    (product,) = op.output_matmuls(s)
+    (logits,) = op.products_time_s([product], rates.output_gemm)
     loss_s = op.loss_time_s(s, rates)
     loss = op.Seconds(op.LOSS_FORWARD * loss_s, (1.0 - op.LOSS_FORWARD) * loss_s)
     return [
         Work("embedding", "compute", op.embedding_time_s(s, rates)),
-        Work("logits", "compute", logits),
+        Work("logits", "compute", logits, flops=product.flops),
         Work("loss", "compute", loss),
     ]
 

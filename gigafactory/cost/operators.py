@@ -225,25 +225,15 @@ def embedding_time_s(s: Shape, rates: Rates) -> Seconds:
     return Seconds(forward, forward)
 
 
-def forward_flops(s: Shape) -> dict[str, Column]:
-    """Return the FLOPs of each operator with products, forward, one microbatch on one rank.
-
-    Layers count by the mean of dense and expert ones; of attention's score matrix the causal half
-    counts, whatever the kernel computes. Padding and the fullest expert's extra rows do not count.
-    """
-    share = s.expert_layers / s.layers
-    found: dict[str, Column] = dict.fromkeys(PROJECTIONS, 0.0)
-    for name, product in zip(PROJECTIONS, attention_matmuls(s), strict=False):
-        found[name] = found[name] + product.flops
-    dense, shared = mlp_matmuls(s, s.ffn), mlp_matmuls(s, s.shared_ffn)
-    for name, wide, narrow in zip(("mlp up and gate", "mlp down"), dense, shared, strict=True):
-        found[name] = (1 - share) * wide.flops + share * narrow.flops
-    matrices = (2.0 + s.gated) * s.hidden * s.expert_ffn / s.etp
-    found["expert products"] = share * 2.0 * s.expert_rows * matrices
+def attention_flops(s: Shape) -> Column:
+    """Return the FLOPs of the attention core, forward: the causal half of the score matrix."""
     dim = np.where(s.kv_rank > 0, (s.nope_dim + s.rope_dim + s.value_dim) / 2, s.head_dim)
-    found["attention core"] = 2.0 * s.tokens * s.heads / s.tp * s.seq * dim
-    found["logits"] = sum(product.flops for product in output_matmuls(s))
-    return found
+    return 2.0 * s.tokens * s.heads / s.tp * s.seq * dim
+
+
+def expert_flops(s: Shape) -> Column:
+    """Return the FLOPs of one expert layer's products, forward, with rows evenly spread."""
+    return 2.0 * s.expert_rows * (2.0 + s.gated) * s.hidden * s.expert_ffn / s.etp
 
 
 def layer_model_flops(s: Shape) -> Column:
