@@ -292,12 +292,12 @@ def _contention(step: Priced) -> list[Charge]:
     reduce = reduce + (once.replicas - without.replicas) * (1.0 - plain)
     # Gathered layers share the memory's traffic, reductions take multiprocessors.
     return [
-        _known("contention, weights", "forward", "memory", "data_comm",
+        _known("weight contention", "forward", "memory", "data_comm",
                (passes.forward - free.forward) * scale),
-        _known("contention, weights", "backward", "memory", "data_comm",
+        _known("weight contention", "backward", "memory", "data_comm",
                (passes.backward - free.backward) * scale),
-        _known("contention, gradients", "backward", "matmul", "data_comm", reduce),
-        _known("contention, parameters", "forward", "matmul", "data_comm",
+        _known("gradient contention", "backward", "matmul", "data_comm", reduce),
+        _known("parameter contention", "forward", "matmul", "data_comm",
                (once.gather - without.gather) * plain),
     ]  # fmt: skip
 
