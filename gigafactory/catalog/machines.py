@@ -79,14 +79,34 @@ def machine(cluster: Cluster, software: str, features: frozenset[str] = frozense
     Raises:
         SpecError: Unknown software, or no kernels for the accelerator.
     """
-    accelerator = cluster.accelerator
-    known = accelerator.name in loader.names("accelerators")
+    kernels, numbers = measured_or_known(cluster)
     return Machine(
         cluster=cluster,
         software=with_features(loader.software(software), features),
-        kernels=kernels_of(accelerator.name) if known else scaled_kernels(accelerator),
-        calibration=calibration(),
+        kernels=kernels,
+        calibration=numbers,
     )
+
+
+def measured_or_known(cluster: Cluster) -> tuple[KernelFit, StepCalibration]:
+    """Return kernels and factors: as measured on this very machine, else the catalog's.
+
+    Raises:
+        SpecError: Nothing was measured, and the accelerator names no measured relative.
+    """
+    if cluster.measured is None:
+        accelerator = cluster.accelerator
+        known = accelerator.name in loader.names("accelerators")
+        kernels = kernels_of(accelerator.name) if known else scaled_kernels(accelerator)
+        return kernels, calibration()
+    told, general = cluster.measured.calibration, calibration()
+    merged = replace(
+        general,
+        factors={**general.factors, **told.factors},
+        residual_low={**general.residual_low, **told.residual_low},
+        residual_high={**general.residual_high, **told.residual_high},
+    )
+    return cluster.measured.kernels, merged
 
 
 def with_features(software: Software, features: frozenset[str]) -> Software:

@@ -13,7 +13,9 @@ if TYPE_CHECKING:
     from gigafactory.spec.kernels import AttentionKernel, GemmKernel, GroupedGemmKernel
     from gigafactory.spec.machine import Machine
 
-KERNEL_DTYPE: Final = {"bf16": "bf16", "fp16": "bf16", "fp8": "fp8", "nvfp4": "nvfp4"}
+KERNEL_DTYPE: Final = {
+    "fp32": "fp32", "bf16": "bf16", "fp16": "bf16", "fp8": "fp8", "nvfp4": "nvfp4",
+}  # fmt: skip
 
 # Fitted numbers that are rates as they stand, under the same name.
 PLAIN_FACTORS: Final = (

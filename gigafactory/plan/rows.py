@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Final, NamedTuple
 from gigafactory.errors import SpecError
 from gigafactory.plan.cases import Case, check
 from gigafactory.plan.space import divisors
+from gigafactory.spec.hardware import PRECISIONS
 from gigafactory.spec.layout import Layout
 from gigafactory.spec.model import Experts, Model
 
@@ -245,7 +246,7 @@ def _layout(cells: Cells, software: str, features: frozenset[str]) -> Layout | N
             "sharding", "zero3" if sharded else "zero1", ("none", "zero1", "zero2", "zero3", "hsdp")
         ),
         "recompute": cells.one_of("recompute", "none", ("none", "selective", "full")),
-        "precision": cells.one_of("precision", "bf16", ("bf16", "fp16", "fp8", "nvfp4")),
+        "precision": cells.one_of("precision", "bf16", PRECISIONS),
         "schedule": "interleaved" if cells.count("vpp", 1) > 1 and pp > 1 else "1f1b",
     }
     try:
