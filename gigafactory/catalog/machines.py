@@ -74,7 +74,7 @@ def machine(cluster: Cluster, software: str, features: frozenset[str] = frozense
         cluster: The cluster.
         software: Name of a profile.
         features: What a run adds to the profile: "async-tp", "float8-tensorwise", "amp-default",
-            "one-copy-exchange".
+            "one-copy-exchange", "fused-experts".
 
     Raises:
         SpecError: Unknown software, or no kernels for the accelerator.
@@ -118,6 +118,8 @@ def with_features(software: Software, features: frozenset[str]) -> Software:
         changes["quantised_weights"] = True  # row-wise scales are known only after the gather
     if "one-copy-exchange" in features:
         changes["one_copy_per_domain"] = True
+    if "fused-experts" in features:
+        changes["fused_experts"] = True
     if "amp-default" in features:
         changes["gradient_bytes"] = 4.0  # gradients are reduced in fp32, "PURE" reduces in bf16
     if not changes:

@@ -89,11 +89,15 @@ def _grouped(machine: Machine, dtype: str) -> GroupedGemmKernel:
     Where the tables show grouped products ahead of dense ones, they are taken as equal.
     """
     kernel = machine.kernels.grouped_gemm[dtype]
-    share = machine.calibration.lookup("expert_rate", dtype)
+    share = machine.calibration.lookup(
+        "expert_rate", f"{machine.kernels.accelerator}.{dtype}", dtype
+    )
+    fused = ("fused",) if machine.software.features.fused_experts else ()
+    traffic = machine.calibration.lookup("expert_traffic", *fused)
     return replace(
         kernel,
         relative_rate=min(kernel.relative_rate, 1.0) * share,
-        moved_bytes_per_element=kernel.moved_bytes_per_element * machine.factor("expert_traffic"),
+        moved_bytes_per_element=kernel.moved_bytes_per_element * traffic,
     )
 
 

@@ -25,7 +25,10 @@ REQUIRED: Final = (
     "micro_batch", "gpu", "n_gpus", "tp", "pp", "dp", "software",
 )  # fmt: skip
 ONE_COPY: Final = 25.11  # Megatron-Bridge recipes dispatch tokens by DeepEP or HybridEP since then
+# Inferred: equal layouts with experts are a fifth faster from this release on, dense ones are not.
+FUSED_EXPERTS: Final = 26.06
 MODERN_MEGATRON: Final = 2023.0  # Megatron-LM releases from then on are Megatron-Core
+CENTURY: Final = 2000.0
 PLAIN_MEGATRON: Final = 2022.0
 LARGEST_COUNT: Final = 10**9
 
@@ -102,8 +105,8 @@ def parse_row(row: Mapping[str, str], known: Callable[[str], Model | None]) -> R
     features = frozenset(filter(None, cells.text("features").split(";")))
     software = profile_name(cells.text("software"), cells.text("software_version"),
                             cells.text("sharding"))  # fmt: skip
-    if software == "megatron-core" and (_number(cells.text("software_version")) or 0) >= ONE_COPY:
-        features |= {"one-copy-exchange"}
+    if software == "megatron-core":
+        features |= release_features(_number(cells.text("software_version")))
     model, layout = _model(cells), _layout(cells, software, features)
     gbps = cells.text("node_network_gbps")
     key = MachineKey(
@@ -146,6 +149,17 @@ def profile_name(software: str, version: str, sharding: str = "") -> str:
         if year >= MODERN_MEGATRON:
             return "megatron-core"
     return software
+
+
+def release_features(release: float | None) -> frozenset[str]:
+    """Return what a release of Megatron-Core has over the profile.
+
+    >>> sorted(release_features(26.02)), sorted(release_features(2024.0))
+    (['one-copy-exchange'], [])
+    """
+    since = {"one-copy-exchange": ONE_COPY, "fused-experts": FUSED_EXPERTS}
+    number = (release or 0.0) % CENTURY  # a year stands for its first release
+    return frozenset(name for name, first in since.items() if number >= first)
 
 
 def _number(text: str) -> float | None:
