@@ -27,7 +27,8 @@ REQUIRED: Final = (
 ONE_COPY: Final = 25.11  # Megatron-Bridge recipes dispatch tokens by DeepEP or HybridEP since then
 # Inferred: equal layouts with experts are a fifth faster from this release on, dense ones are not.
 FUSED_EXPERTS: Final = 26.06
-MODERN_MEGATRON: Final = 2023.0  # Megatron-LM releases from then on are Megatron-Core
+FLASH_MEGATRON: Final = 2023.0  # flash attention, before Transformer Engine's overlap
+MODERN_MEGATRON: Final = 2024.0  # Megatron-LM releases from then on are Megatron-Core
 CENTURY: Final = 2000.0
 PLAIN_MEGATRON: Final = 2022.0
 LARGEST_COUNT: Final = 10**9
@@ -139,16 +140,15 @@ def profile_name(software: str, version: str, sharding: str = "") -> str:
     DeepSpeed's.
     """
     year = _number(version)
-    if software == "megatron-lm":
-        if sharding == "zero3" and (year is None or year < MODERN_MEGATRON):
-            return "megatron-deepspeed"
-        if year is None:
-            return software
-        if year < PLAIN_MEGATRON:
-            return "megatron-2021"
-        if year >= MODERN_MEGATRON:
-            return "megatron-core"
-    return software
+    if software != "megatron-lm":
+        return software
+    if sharding == "zero3" and (year is None or year < FLASH_MEGATRON):
+        return "megatron-deepspeed"
+    if year is None:
+        return software
+    since = {"megatron-core": MODERN_MEGATRON, "megatron-flash2": FLASH_MEGATRON,
+             "megatron-lm": PLAIN_MEGATRON}  # fmt: skip
+    return next((name for name, first in since.items() if year >= first), "megatron-2021")
 
 
 def release_features(release: float | None) -> frozenset[str]:
