@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Final, NamedTuple
 from gigafactory.errors import SpecError
 from gigafactory.plan.cases import Case, check
 from gigafactory.plan.space import divisors
+from gigafactory.spec.hardware import PRECISIONS
 from gigafactory.spec.layout import Layout
 from gigafactory.spec.model import Experts, Model
 
@@ -24,7 +25,11 @@ REQUIRED: Final = (
     "micro_batch", "gpu", "n_gpus", "tp", "pp", "dp", "software",
 )  # fmt: skip
 ONE_COPY: Final = 25.11  # Megatron-Bridge recipes dispatch tokens by DeepEP or HybridEP since then
-MODERN_MEGATRON: Final = 2023.0  # Megatron-LM releases from then on are Megatron-Core
+# Inferred: equal layouts with experts are a fifth faster from this release on, dense ones are not.
+FUSED_EXPERTS: Final = 26.06
+FLASH_MEGATRON: Final = 2023.0  # flash attention, before Transformer Engine's overlap
+MODERN_MEGATRON: Final = 2024.0  # Megatron-LM releases from then on are Megatron-Core
+CENTURY: Final = 2000.0
 PLAIN_MEGATRON: Final = 2022.0
 LARGEST_COUNT: Final = 10**9
 
@@ -101,8 +106,8 @@ def parse_row(row: Mapping[str, str], known: Callable[[str], Model | None]) -> R
     features = frozenset(filter(None, cells.text("features").split(";")))
     software = profile_name(cells.text("software"), cells.text("software_version"),
                             cells.text("sharding"))  # fmt: skip
-    if software == "megatron-core" and (_number(cells.text("software_version")) or 0) >= ONE_COPY:
-        features |= {"one-copy-exchange"}
+    if software == "megatron-core":
+        features |= release_features(_number(cells.text("software_version")))
     model, layout = _model(cells), _layout(cells, software, features)
     gbps = cells.text("node_network_gbps")
     key = MachineKey(
@@ -135,16 +140,26 @@ def profile_name(software: str, version: str, sharding: str = "") -> str:
     DeepSpeed's.
     """
     year = _number(version)
-    if software == "megatron-lm":
-        if sharding == "zero3" and (year is None or year < MODERN_MEGATRON):
-            return "megatron-deepspeed"
-        if year is None:
-            return software
-        if year < PLAIN_MEGATRON:
-            return "megatron-2021"
-        if year >= MODERN_MEGATRON:
-            return "megatron-core"
-    return software
+    if software != "megatron-lm":
+        return software
+    if sharding == "zero3" and (year is None or year < FLASH_MEGATRON):
+        return "megatron-deepspeed"
+    if year is None:
+        return software
+    since = {"megatron-core": MODERN_MEGATRON, "megatron-flash2": FLASH_MEGATRON,
+             "megatron-lm": PLAIN_MEGATRON}  # fmt: skip
+    return next((name for name, first in since.items() if year >= first), "megatron-2021")
+
+
+def release_features(release: float | None) -> frozenset[str]:
+    """Return what a release of Megatron-Core has over the profile.
+
+    >>> sorted(release_features(26.02)), sorted(release_features(2024.0))
+    (['one-copy-exchange'], [])
+    """
+    since = {"one-copy-exchange": ONE_COPY, "fused-experts": FUSED_EXPERTS}
+    number = (release or 0.0) % CENTURY  # a year stands for its first release
+    return frozenset(name for name, first in since.items() if number >= first)
 
 
 def _number(text: str) -> float | None:
@@ -245,7 +260,7 @@ def _layout(cells: Cells, software: str, features: frozenset[str]) -> Layout | N
             "sharding", "zero3" if sharded else "zero1", ("none", "zero1", "zero2", "zero3", "hsdp")
         ),
         "recompute": cells.one_of("recompute", "none", ("none", "selective", "full")),
-        "precision": cells.one_of("precision", "bf16", ("bf16", "fp16", "fp8", "nvfp4")),
+        "precision": cells.one_of("precision", "bf16", PRECISIONS),
         "schedule": "interleaved" if cells.count("vpp", 1) > 1 and pp > 1 else "1f1b",
     }
     try:
