@@ -14,6 +14,7 @@ from gigafactory.plan.cases import columns
 from gigafactory.plan.machine import rates_of
 from gigafactory.plan.predict import price
 from gigafactory.plan.rows import parse_row
+from gigafactory.plan.table import possible_cases
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -116,16 +117,18 @@ def published_runs() -> Runs:
         members.setdefault(key, []).append(i)
     groups = []
     for places in members.values():
-        cases = [case for i in places for case in parsed[i].cases]
-        shape, grid = columns(cases)
-        counts = [len(parsed[i].cases) for i in places]
+        machine, first = machines.machine_of_row(*parsed[places[0]].machine), parsed[places[0]]
+        precision, head_dim = first.cases[0].layout.precision, first.cases[0].model.head_dim
+        rates = rates_of(machine, precision, head_dim)
+        meant = possible_cases([parsed[i] for i in places], rates)
+        shape, grid = columns([case for group in meant for case in group])
         groups.append(
             Group(
                 rows=np.array(places),
-                starts=np.cumsum([0, *counts[:-1]]),
-                machine=machines.machine_of_row(*parsed[places[0]].machine),
-                precision=cases[0].layout.precision,
-                head_dim=cases[0].model.head_dim,
+                starts=np.cumsum([0, *map(len, meant[:-1])]),
+                machine=machine,
+                precision=precision,
+                head_dim=head_dim,
                 shape=shape,
                 grid=grid,
             )

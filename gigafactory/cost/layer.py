@@ -151,7 +151,7 @@ def layer_parts(s: Shape, rates: Rates) -> LayerParts:
     redone = _redone(s, forward, attention, rates)
     backward = [b + r for b, r in zip(backward, redone, strict=True)]
     # What is computed again is launched again.
-    launches = HOST_BACKWARD + np.where(s.recompute > 1, 1.0, 0.0)
+    launches = HOST_BACKWARD + np.where(s.recompute > 1, 1.0, s.recomputed)
     return LayerParts(
         _with_host(forward, rates.host_layer_s),
         _with_host(backward, rates.host_layer_s * launches),
@@ -177,8 +177,8 @@ def _activation(s: Shape, width: Column, share: Column, rates: Rates) -> op.Seco
 
 def _redone(s: Shape, forward: list[Column], attention: op.Seconds, rates: Rates) -> list[Column]:
     """Return what the backward pass computes again, by part: all of it, or what is selected."""
-    full = np.where(s.recompute > 1, 1.0, 0.0)
-    selective = np.where(s.recompute == 1, 1.0, 0.0)
+    full = np.where(s.recompute > 1, 1.0, s.recomputed)
+    selective = np.where(s.recompute == 1, 1.0 - s.recomputed, 0.0)
     compute, memory_bound, *transfers = forward
     again: Column = 0.0
     moved: Column = memory_bound

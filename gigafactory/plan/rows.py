@@ -27,6 +27,7 @@ ONE_COPY: Final = 25.11  # Megatron-Bridge recipes dispatch tokens by DeepEP or 
 MODERN_MEGATRON: Final = 2023.0  # Megatron-LM releases from then on are Megatron-Core
 PLAIN_MEGATRON: Final = 2022.0
 LARGEST_COUNT: Final = 10**9
+RECOMPUTE_STEPS: Final = 8  # shares of the layers that an unpublished recomputation may cover
 
 
 class MachineKey(NamedTuple):
@@ -45,10 +46,13 @@ class Row(NamedTuple):
     Attributes:
         cases: More than one where virtual pipeline is not published: the fastest that fits
             counts.
+        recomputing: The same with more and more layers recomputed whole, for when none of the
+            cases fits; empty where recomputation is published.
     """
 
     cases: tuple[Case, ...]
     machine: MachineKey
+    recomputing: tuple[Case, ...] = ()
 
 
 class Cells:
@@ -125,7 +129,7 @@ def parse_row(row: Mapping[str, str], known: Callable[[str], Model | None]) -> R
     model = _completed(model, known(model.name))
     cases = tuple(Case(model, one, capacity) for one in _stages(cells, layout, model))
     check(cases[0])
-    return Row(cases, key)
+    return Row(cases, key, () if cells.text("recompute") else _recomputing(cases))
 
 
 def profile_name(software: str, version: str, sharding: str = "") -> str:
@@ -279,3 +283,12 @@ def _stages(cells: Cells, layout: Layout, model: Model) -> list[Layout]:
         replace(layout, virtual_pipeline=vpp, schedule="interleaved")
         for vpp in divisors(-(-model.num_layers // pp))[1:]
     ]
+
+
+def _recomputing(cases: tuple[Case, ...]) -> tuple[Case, ...]:
+    """Return the cases with an eighth of the layers recomputed whole, two eighths, up to all.
+
+    Megatron-Core recomputes a number of layers per stage (`recompute_num_layers`).
+    """
+    shares = [step / RECOMPUTE_STEPS for step in range(1, RECOMPUTE_STEPS + 1)]
+    return tuple(case._replace(recomputed=share) for share in shares for case in cases)
