@@ -156,7 +156,9 @@ def saved_product_bytes(s: Shape) -> Column:
     dense = matrices * ((1 - share) * s.ffn + share * s.shared_ffn) / s.tp + s.hidden
     products = 2.0 * s.kv_heads * s.head_dim / s.tp + heads + s.hidden + dense
     rows = share * s.expert_rows * (matrices * s.expert_ffn / s.etp + s.hidden)
-    return ACTIVATION_BYTES * (s.tokens * (heads + SAVED_PRODUCTS * products) + SAVED_PRODUCTS * rows)
+    return ACTIVATION_BYTES * (
+        s.tokens * (heads + SAVED_PRODUCTS * products) + SAVED_PRODUCTS * rows
+    )
 
 
 class Parameters(NamedTuple):

@@ -105,8 +105,7 @@ def parse_row(row: Mapping[str, str], known: Callable[[str], Model | None]) -> R
     features = frozenset(filter(None, cells.text("features").split(";")))
     software = profile_name(cells.text("software"), cells.text("software_version"),
                             cells.text("sharding"))  # fmt: skip
-    if software == "megatron-core" and (_number(cells.text("software_version")) or 0) >= ONE_COPY:
-        features |= {"one-copy-exchange"}
+    features |= _of_release(cells, software)
     model, layout = _model(cells), _layout(cells, software, features)
     gbps = cells.text("node_network_gbps")
     key = MachineKey(
@@ -117,6 +116,18 @@ def parse_row(row: Mapping[str, str], known: Callable[[str], Model | None]) -> R
         features,
     )
     capacity = _feature(cells, features, "moe-capacity-")
+    _check_gpus(cells, layout)
+    if cells.faults or model is None or layout is None:
+        raise SpecError("; ".join(dict.fromkeys(cells.faults)))
+    model = _completed(model, known(model.name))
+    cases = tuple(Case(model, one, capacity) for one in _stages(cells, layout, model))
+    check(cases[0])
+    unsaid = not cells.text("recompute") and layout.recompute == "none"
+    return Row(cases, key, _recomputing(cases) if unsaid else ())
+
+
+def _check_gpus(cells: Cells, layout: Layout | None) -> None:
+    """Note a number of GPUs that is not the product of the degrees."""
     gpus = cells.count("n_gpus")
     if layout is not None and not cells.faults and layout.num_gpus != gpus:
         cells.faults.append(
@@ -124,12 +135,26 @@ def parse_row(row: Mapping[str, str], known: Callable[[str], Model | None]) -> R
             f"{layout.pipeline_parallel} x cp {layout.context_parallel} = {layout.num_gpus}, "
             f"got {gpus}"
         )
-    if cells.faults or model is None or layout is None:
-        raise SpecError("; ".join(dict.fromkeys(cells.faults)))
-    model = _completed(model, known(model.name))
-    cases = tuple(Case(model, one, capacity) for one in _stages(cells, layout, model))
-    check(cases[0])
-    return Row(cases, key, () if cells.text("recompute") else _recomputing(cases))
+
+
+def _of_release(cells: Cells, software: str) -> set[str]:
+    """Return the features of the row's release, told by its number or by the layout.
+
+    Megatron-DeepSpeed gained an optimizer that adds gradients up in fp32 and stages that count
+    embedding and head as layers at the same time (BigScience, 28 February 2022): layers that fill
+    the stages only together with both ran with it, whatever else the row says; earlier releases
+    added up in 16 bits.
+    """
+    release = _number(cells.text("software_version"))
+    if software == "megatron-core" and (release or 0) >= ONE_COPY:
+        return {"one-copy-exchange"}
+    if software != "megatron-deepspeed":
+        return set()
+    layers, stages = cells.count("layers"), cells.count("pp")
+    if layers % stages and (layers + 2) % stages == 0:
+        return {"fp32-gradients"}
+    early = release is not None and int(release) <= PLAIN_MEGATRON
+    return {"16-bit-gradients"} if early or not cells.text("precision") else set()
 
 
 def profile_name(software: str, version: str, sharding: str = "") -> str:
@@ -248,7 +273,10 @@ def _layout(cells: Cells, software: str, features: frozenset[str]) -> Layout | N
         "sharding": cells.one_of(
             "sharding", "zero3" if sharded else "zero1", ("none", "zero1", "zero2", "zero3", "hsdp")
         ),
-        "recompute": cells.one_of("recompute", "none", ("none", "selective", "full")),
+        # MaxText's own default is remat_policy "full".
+        "recompute": cells.one_of(
+            "recompute", "full" if software == "maxtext" else "none", ("none", "selective", "full")
+        ),
         "precision": cells.one_of("precision", "bf16", ("bf16", "fp16", "fp8", "nvfp4")),
         "schedule": "interleaved" if cells.count("vpp", 1) > 1 and pp > 1 else "1f1b",
     }

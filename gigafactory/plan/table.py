@@ -80,10 +80,12 @@ def possible_cases(rows: Sequence[Row], rates: Rates) -> list[tuple[Case, ...]]:
     shape, grid = columns(cases)
     held, acts = held_parameters(shape), activation_bytes(shape, rates)
     memory = np.asarray(peak_bytes(shape, grid, held, acts, rates))
-    fits = iter(memory <= rates.memory_capacity_bytes)
+    start = 0
     for i in unsaid:
-        if not any([next(fits) for _ in meant[i]]):
+        end = start + len(meant[i])
+        if memory[start:end].min() > rates.memory_capacity_bytes:
             meant[i] += rows[i].recomputing
+        start = end
     return meant
 
 
