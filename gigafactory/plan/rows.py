@@ -27,7 +27,7 @@ ONE_COPY: Final = 25.11  # Megatron-Bridge recipes dispatch tokens by DeepEP or 
 MODERN_MEGATRON: Final = 2023.0  # Megatron-LM releases from then on are Megatron-Core
 PLAIN_MEGATRON: Final = 2022.0
 LARGEST_COUNT: Final = 10**9
-RECOMPUTE_STEPS: Final = 8  # shares of the layers that an unpublished recomputation may cover
+RECOMPUTE_STEPS: Final = 8  # most shares of its layers that a stage may recompute, if unsaid
 
 
 class MachineKey(NamedTuple):
@@ -314,9 +314,11 @@ def _stages(cells: Cells, layout: Layout, model: Model) -> list[Layout]:
 
 
 def _recomputing(cases: tuple[Case, ...]) -> tuple[Case, ...]:
-    """Return the cases with an eighth of the layers recomputed whole, two eighths, up to all.
+    """Return the cases with more and more layers recomputed whole: one by one, or by eighths.
 
     Megatron-Core recomputes a number of layers per stage (`recompute_num_layers`).
     """
-    shares = [step / RECOMPUTE_STEPS for step in range(1, RECOMPUTE_STEPS + 1)]
+    layers = -(-cases[0].model.num_layers // cases[0].layout.pipeline_parallel)
+    steps = min(layers, RECOMPUTE_STEPS)
+    shares = [step / steps for step in range(1, steps + 1)]
     return tuple(case._replace(recomputed=share) for share in shares for case in cases)
