@@ -166,7 +166,7 @@ def layer_parts(s: Shape, rates: Rates) -> LayerParts:
 def host_again(s: Shape) -> Column:
     """Return the host time of recomputation over that of the forward pass."""
     # What is computed again is launched again.
-    return np.where(s.recompute > 1, 1.0, 0.0)
+    return np.where(s.recompute > 1, 1.0, s.recomputed)
 
 
 def layer_work(s: Shape, rates: Rates) -> list[Work]:
@@ -219,8 +219,8 @@ class Again(NamedTuple):
 
 def _again(s: Shape, rates: Rates) -> Again:
     """Return what is computed again: all of a layer, or what the software selects."""
-    full = np.where(s.recompute > 1, 1.0, 0.0)
-    selective = np.where(s.recompute == 1, 1.0, 0.0)
+    full = np.where(s.recompute > 1, 1.0, s.recomputed)
+    selective = np.where(s.recompute == 1, 1.0 - s.recomputed, 0.0)
     selected = rates.features.selective
     product = selective * MATMULS_REDONE if selected == "matmuls" else 0.0
     return Again(

@@ -32,6 +32,7 @@ MODERN_MEGATRON: Final = 2024.0  # Megatron-LM releases from then on are Megatro
 CENTURY: Final = 2000.0
 PLAIN_MEGATRON: Final = 2022.0
 LARGEST_COUNT: Final = 10**9
+RECOMPUTE_STEPS: Final = 8  # most shares of its layers that a stage may recompute, if unsaid
 
 
 class MachineKey(NamedTuple):
@@ -50,10 +51,13 @@ class Row(NamedTuple):
     Attributes:
         cases: More than one where virtual pipeline is not published: the fastest that fits
             counts.
+        recomputing: The same with more and more layers recomputed whole, for when none of the
+            cases fits; empty where recomputation is published.
     """
 
     cases: tuple[Case, ...]
     machine: MachineKey
+    recomputing: tuple[Case, ...] = ()
 
 
 class Cells:
@@ -106,8 +110,7 @@ def parse_row(row: Mapping[str, str], known: Callable[[str], Model | None]) -> R
     features = frozenset(filter(None, cells.text("features").split(";")))
     software = profile_name(cells.text("software"), cells.text("software_version"),
                             cells.text("sharding"))  # fmt: skip
-    if software == "megatron-core":
-        features |= release_features(_number(cells.text("software_version")))
+    features |= _of_release(cells, software)
     model, layout = _model(cells), _layout(cells, software, features)
     gbps = cells.text("node_network_gbps")
     key = MachineKey(
@@ -118,6 +121,18 @@ def parse_row(row: Mapping[str, str], known: Callable[[str], Model | None]) -> R
         features,
     )
     capacity = _feature(cells, features, "moe-capacity-")
+    _check_gpus(cells, layout)
+    if cells.faults or model is None or layout is None:
+        raise SpecError("; ".join(dict.fromkeys(cells.faults)))
+    model = _completed(model, known(model.name))
+    cases = tuple(Case(model, one, capacity) for one in _stages(cells, layout, model))
+    check(cases[0])
+    unsaid = not cells.text("recompute") and layout.recompute == "none"
+    return Row(cases, key, _recomputing(cases) if unsaid else ())
+
+
+def _check_gpus(cells: Cells, layout: Layout | None) -> None:
+    """Note a number of GPUs that is not the product of the degrees."""
     gpus = cells.count("n_gpus")
     if layout is not None and not cells.faults and layout.num_gpus != gpus:
         cells.faults.append(
@@ -125,12 +140,26 @@ def parse_row(row: Mapping[str, str], known: Callable[[str], Model | None]) -> R
             f"{layout.pipeline_parallel} x cp {layout.context_parallel} = {layout.num_gpus}, "
             f"got {gpus}"
         )
-    if cells.faults or model is None or layout is None:
-        raise SpecError("; ".join(dict.fromkeys(cells.faults)))
-    model = _completed(model, known(model.name))
-    cases = tuple(Case(model, one, capacity) for one in _stages(cells, layout, model))
-    check(cases[0])
-    return Row(cases, key)
+
+
+def _of_release(cells: Cells, software: str) -> frozenset[str]:
+    """Return the features of the row's release, told by its number or by the layout.
+
+    Megatron-DeepSpeed gained an optimizer that adds gradients up in fp32 and stages that count
+    embedding and head as layers at the same time (BigScience, 28 February 2022): layers that fill
+    the stages only together with both ran with it, whatever else the row says; earlier releases
+    added up in 16 bits.
+    """
+    release = _number(cells.text("software_version"))
+    if software == "megatron-core":
+        return release_features(release)
+    if software != "megatron-deepspeed":
+        return frozenset()
+    layers, stages = cells.count("layers"), cells.count("pp")
+    if layers % stages and (layers + 2) % stages == 0:
+        return frozenset({"fp32-gradients"})
+    early = release is not None and int(release) <= PLAIN_MEGATRON
+    return frozenset({"16-bit-gradients"} if early or not cells.text("precision") else ())
 
 
 def profile_name(software: str, version: str, sharding: str = "") -> str:
@@ -259,7 +288,10 @@ def _layout(cells: Cells, software: str, features: frozenset[str]) -> Layout | N
         "sharding": cells.one_of(
             "sharding", "zero3" if sharded else "zero1", ("none", "zero1", "zero2", "zero3", "hsdp")
         ),
-        "recompute": cells.one_of("recompute", "none", ("none", "selective", "full")),
+        # MaxText's own default is remat_policy "full".
+        "recompute": cells.one_of(
+            "recompute", "full" if software == "maxtext" else "none", ("none", "selective", "full")
+        ),
         "precision": cells.one_of("precision", "bf16", PRECISIONS),
         "schedule": "interleaved" if cells.count("vpp", 1) > 1 and pp > 1 else "1f1b",
     }
@@ -294,3 +326,14 @@ def _stages(cells: Cells, layout: Layout, model: Model) -> list[Layout]:
         replace(layout, virtual_pipeline=vpp, schedule="interleaved")
         for vpp in divisors(-(-model.num_layers // pp))[1:]
     ]
+
+
+def _recomputing(cases: tuple[Case, ...]) -> tuple[Case, ...]:
+    """Return the cases with more and more layers recomputed whole: one by one, or by eighths.
+
+    Megatron-Core recomputes a number of layers per stage (`recompute_num_layers`).
+    """
+    layers = -(-cases[0].model.num_layers // cases[0].layout.pipeline_parallel)
+    steps = min(layers, RECOMPUTE_STEPS)
+    shares = [step / steps for step in range(1, steps + 1)]
+    return tuple(case._replace(recomputed=share) for share in shares for case in cases)

@@ -11,8 +11,10 @@ from gigafactory.catalog import files, loader, machines
 from gigafactory.errors import SpecError
 from gigafactory.plan.attribution import OperatorTime, operator_times
 from gigafactory.plan.cases import Case
+from gigafactory.plan.machine import rates_of
 from gigafactory.plan.predict import predict, predict_all
 from gigafactory.plan.rows import parse_row
+from gigafactory.plan.table import possible_cases
 from gigafactory.report.table import predictions
 from gigafactory.spec.base import Spec
 from gigafactory.spec.layout import Layout
@@ -127,10 +129,13 @@ def of_case(wanted: str) -> Explained:
     row = rows[wanted]
     parsed = parse_row(row, machines.known_model)
     machine = machines.machine_of_row(*parsed.machine)
-    told = predict_all(parsed.cases, machine)
+    first = parsed.cases[0]
+    rates = rates_of(machine, first.layout.precision, first.model.head_dim)
+    (cases,) = possible_cases([parsed], rates)
+    told = predict_all(cases, machine)
     # Where several layouts are possible: the fastest that fits, else the fastest.
     best = min(range(len(told)), key=lambda i: (not told[i].fits, told[i].step_time_s.expected))
-    case = parsed.cases[best]
+    case = cases[best]
     return Explained(
         title=f"{wanted}: {row['model']} on {row['n_gpus']} {row['gpu']}, {row['software']}",
         case=case,
