@@ -74,19 +74,39 @@ def machine(cluster: Cluster, software: str, features: frozenset[str] = frozense
         cluster: The cluster.
         software: Name of a profile.
         features: What a run adds to the profile: "async-tp", "float8-tensorwise", "amp-default",
-            "one-copy-exchange", "fp32-gradients", "16-bit-gradients".
+            "one-copy-exchange", "fused-experts", "fp32-gradients", "16-bit-gradients".
 
     Raises:
         SpecError: Unknown software, or no kernels for the accelerator.
     """
-    accelerator = cluster.accelerator
-    known = accelerator.name in loader.names("accelerators")
+    kernels, numbers = measured_or_known(cluster)
     return Machine(
         cluster=cluster,
         software=with_features(loader.software(software), features),
-        kernels=kernels_of(accelerator.name) if known else scaled_kernels(accelerator),
-        calibration=calibration(),
+        kernels=kernels,
+        calibration=numbers,
     )
+
+
+def measured_or_known(cluster: Cluster) -> tuple[KernelFit, StepCalibration]:
+    """Return kernels and factors: as measured on this very machine, else the catalog's.
+
+    Raises:
+        SpecError: Nothing was measured, and the accelerator names no measured relative.
+    """
+    if cluster.measured is None:
+        accelerator = cluster.accelerator
+        known = accelerator.name in loader.names("accelerators")
+        kernels = kernels_of(accelerator.name) if known else scaled_kernels(accelerator)
+        return kernels, calibration()
+    told, general = cluster.measured.calibration, calibration()
+    merged = replace(
+        general,
+        factors={**general.factors, **told.factors},
+        residual_low={**general.residual_low, **told.residual_low},
+        residual_high={**general.residual_high, **told.residual_high},
+    )
+    return cluster.measured.kernels, merged
 
 
 def with_features(software: Software, features: frozenset[str]) -> Software:
@@ -98,6 +118,8 @@ def with_features(software: Software, features: frozenset[str]) -> Software:
         changes["quantised_weights"] = True  # row-wise scales are known only after the gather
     if "one-copy-exchange" in features:
         changes["one_copy_per_domain"] = True
+    if "fused-experts" in features:
+        changes["fused_experts"] = True
     if "amp-default" in features:
         changes["gradient_bytes"] = 4.0  # gradients are reduced in fp32, "PURE" reduces in bf16
     if "fp32-gradients" in features:

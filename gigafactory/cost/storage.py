@@ -17,8 +17,8 @@ import numpy as np
 from gigafactory.errors import SpecError
 
 # The working copy a checkpoint holds: fp8 and nvfp4 training keep 16-bit weights and quantise
-# them in each step, so all four save two bytes.
-WEIGHT_BYTES: Final = {"bf16": 2.0, "fp16": 2.0, "fp8": 2.0, "nvfp4": 2.0}
+# them in each step, so all four save two bytes; fp32 weights are the master copy themselves.
+WEIGHT_BYTES: Final = {"fp32": 0.0, "bf16": 2.0, "fp16": 2.0, "fp8": 2.0, "nvfp4": 2.0}
 MASTER_BYTES: Final = 4.0  # fp32 copy that the optimizer updates
 MOMENT_BYTES: Final = {"adam": 8.0, "adam-bf16": 4.0, "sgd-momentum": 4.0, "sgd": 0.0}
 

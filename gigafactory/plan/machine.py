@@ -13,7 +13,9 @@ if TYPE_CHECKING:
     from gigafactory.spec.kernels import AttentionKernel, GemmKernel, GroupedGemmKernel
     from gigafactory.spec.machine import Machine
 
-KERNEL_DTYPE: Final = {"bf16": "bf16", "fp16": "bf16", "fp8": "fp8", "nvfp4": "nvfp4"}
+KERNEL_DTYPE: Final = {
+    "fp32": "fp32", "bf16": "bf16", "fp16": "bf16", "fp8": "fp8", "nvfp4": "nvfp4",
+}  # fmt: skip
 
 MASTER_AND_MOMENTS: Final = 12.0  # fp32, four bytes each
 # A kept matmul input: nvfp4 holds half a byte and an 8-bit scale for every 16 elements.
@@ -95,11 +97,15 @@ def _grouped(machine: Machine, dtype: str) -> GroupedGemmKernel:
     Where the tables show grouped products ahead of dense ones, they are taken as equal.
     """
     kernel = machine.kernels.grouped_gemm[dtype]
-    share = machine.calibration.lookup("expert_rate", dtype)
+    share = machine.calibration.lookup(
+        "expert_rate", f"{machine.kernels.accelerator}.{dtype}", dtype
+    )
+    fused = ("fused",) if machine.software.features.fused_experts else ()
+    traffic = machine.calibration.lookup("expert_traffic", *fused)
     return replace(
         kernel,
         relative_rate=min(kernel.relative_rate, 1.0) * share,
-        moved_bytes_per_element=kernel.moved_bytes_per_element * machine.factor("expert_traffic"),
+        moved_bytes_per_element=kernel.moved_bytes_per_element * traffic,
     )
 
 

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Final, NamedTuple
 from gigafactory.errors import SpecError
 from gigafactory.plan.cases import Case, check
 from gigafactory.plan.space import divisors
+from gigafactory.spec.hardware import PRECISIONS
 from gigafactory.spec.layout import Layout
 from gigafactory.spec.model import Experts, Model
 
@@ -24,7 +25,11 @@ REQUIRED: Final = (
     "micro_batch", "gpu", "n_gpus", "tp", "pp", "dp", "software",
 )  # fmt: skip
 ONE_COPY: Final = 25.11  # Megatron-Bridge recipes dispatch tokens by DeepEP or HybridEP since then
-MODERN_MEGATRON: Final = 2023.0  # Megatron-LM releases from then on are Megatron-Core
+# Inferred: equal layouts with experts are a fifth faster from this release on, dense ones are not.
+FUSED_EXPERTS: Final = 26.06
+FLASH_MEGATRON: Final = 2023.0  # flash attention, before Transformer Engine's overlap
+MODERN_MEGATRON: Final = 2024.0  # Megatron-LM releases from then on are Megatron-Core
+CENTURY: Final = 2000.0
 PLAIN_MEGATRON: Final = 2022.0
 LARGEST_COUNT: Final = 10**9
 RECOMPUTE_STEPS: Final = 8  # most shares of its layers that a stage may recompute, if unsaid
@@ -137,7 +142,7 @@ def _check_gpus(cells: Cells, layout: Layout | None) -> None:
         )
 
 
-def _of_release(cells: Cells, software: str) -> set[str]:
+def _of_release(cells: Cells, software: str) -> frozenset[str]:
     """Return the features of the row's release, told by its number or by the layout.
 
     Megatron-DeepSpeed gained an optimizer that adds gradients up in fp32 and stages that count
@@ -146,15 +151,16 @@ def _of_release(cells: Cells, software: str) -> set[str]:
     added up in 16 bits.
     """
     release = _number(cells.text("software_version"))
-    if software == "megatron-core" and (release or 0) >= ONE_COPY:
-        return {"one-copy-exchange"}
+    if software == "megatron-core":
+        return release_features(release)
     if software != "megatron-deepspeed":
-        return set()
+        return frozenset()
     layers, stages = cells.count("layers"), cells.count("pp")
     if layers % stages and (layers + 2) % stages == 0:
-        return {"fp32-gradients"}
+        return frozenset({"fp32-gradients"})
     early = release is not None and int(release) <= PLAIN_MEGATRON
-    return {"16-bit-gradients"} if early or not cells.text("precision") else set()
+    unsaid = early or not cells.text("precision")
+    return frozenset({"16-bit-gradients"} if unsaid else ())
 
 
 def profile_name(software: str, version: str, sharding: str = "") -> str:
@@ -164,16 +170,26 @@ def profile_name(software: str, version: str, sharding: str = "") -> str:
     DeepSpeed's.
     """
     year = _number(version)
-    if software == "megatron-lm":
-        if sharding == "zero3" and (year is None or year < MODERN_MEGATRON):
-            return "megatron-deepspeed"
-        if year is None:
-            return software
-        if year < PLAIN_MEGATRON:
-            return "megatron-2021"
-        if year >= MODERN_MEGATRON:
-            return "megatron-core"
-    return software
+    if software != "megatron-lm":
+        return software
+    if sharding == "zero3" and (year is None or year < FLASH_MEGATRON):
+        return "megatron-deepspeed"
+    if year is None:
+        return software
+    since = {"megatron-core": MODERN_MEGATRON, "megatron-flash2": FLASH_MEGATRON,
+             "megatron-lm": PLAIN_MEGATRON}  # fmt: skip
+    return next((name for name, first in since.items() if year >= first), "megatron-2021")
+
+
+def release_features(release: float | None) -> frozenset[str]:
+    """Return what a release of Megatron-Core has over the profile.
+
+    >>> sorted(release_features(26.02)), sorted(release_features(2024.0))
+    (['one-copy-exchange'], [])
+    """
+    since = {"one-copy-exchange": ONE_COPY, "fused-experts": FUSED_EXPERTS}
+    number = (release or 0.0) % CENTURY  # a year stands for its first release
+    return frozenset(name for name, first in since.items() if number >= first)
 
 
 def _number(text: str) -> float | None:
@@ -277,7 +293,7 @@ def _layout(cells: Cells, software: str, features: frozenset[str]) -> Layout | N
         "recompute": cells.one_of(
             "recompute", "full" if software == "maxtext" else "none", ("none", "selective", "full")
         ),
-        "precision": cells.one_of("precision", "bf16", ("bf16", "fp16", "fp8", "nvfp4")),
+        "precision": cells.one_of("precision", "bf16", PRECISIONS),
         "schedule": "interleaved" if cells.count("vpp", 1) > 1 and pp > 1 else "1f1b",
     }
     try:

@@ -7,9 +7,25 @@ from dataclasses import dataclass, field
 from typing import Final
 
 from gigafactory.spec.base import Spec, require_count, require_positive
+from gigafactory.spec.calibration import StepCalibration
 from gigafactory.spec.hardware import Accelerator, Fabric, Node
+from gigafactory.spec.kernels import KernelFit
 
 LARGEST_NODE: Final = 16  # accelerators in one server; a larger scale-up domain is a rack's
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Measured(Spec):
+    """What was measured of this very machine; stands above what the catalog knows of its kind.
+
+    Attributes:
+        kernels: Kernels as they ran here.
+        calibration: Factors that replace the catalog's of the same name, and the intervals of
+            predictions on this machine under the name of the kernels' accelerator.
+    """
+
+    kernels: KernelFit
+    calibration: StepCalibration
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -17,6 +33,7 @@ class Cluster(Spec):
     """One cluster with all it is made of.
 
     Attributes:
+        measured: What was measured on it; None where only the catalog knows its accelerator.
         available: The day training can start; None where no date is published.
         site: Name of the site in the catalog.
         reported_power_w: Facility power that was reported, for comparison only.
@@ -35,6 +52,7 @@ class Cluster(Spec):
     reported_power_w: float | None = None
     reported_cost_usd: float | None = None
     note: str = ""
+    measured: Measured | None = None
     source: dict[str, str] = field(default_factory=dict, hash=False)
 
     def __post_init__(self) -> None:

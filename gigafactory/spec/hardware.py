@@ -7,7 +7,10 @@ from dataclasses import dataclass, field
 
 from gigafactory.spec.base import Spec, fault, require_count, require_one_of, require_positive
 
-PRECISIONS = ("bf16", "fp16", "fp8", "nvfp4")
+PRECISIONS = ("fp32", "bf16", "fp16", "fp8", "nvfp4")
+FABRIC_KINDS = (
+    "infiniband", "roce", "omni-path", "slingshot", "efa", "ici", "ethernet", "loopback",
+)  # fmt: skip
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -137,7 +140,7 @@ class Fabric(Spec):
     source: dict[str, str] = field(default_factory=dict, hash=False)
 
     def __post_init__(self) -> None:
-        require_one_of(self, "kind", ("infiniband", "roce", "omni-path", "slingshot", "efa", "ici"))
+        require_one_of(self, "kind", FABRIC_KINDS)
         require_count(self, "num_tiers", most=6)
 
     @property

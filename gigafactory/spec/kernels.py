@@ -13,7 +13,7 @@ from gigafactory.errors import SpecError
 from gigafactory.spec.base import Spec, fault, require_count, require_one_of, require_positive
 
 COLLECTIVE_KINDS: Final = ("all_reduce", "all_gather", "reduce_scatter", "all_to_all")
-KERNEL_DTYPES: Final = ("bf16", "fp8", "nvfp4")
+KERNEL_DTYPES: Final = ("fp32", "bf16", "fp8", "nvfp4")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

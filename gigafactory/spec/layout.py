@@ -41,7 +41,7 @@ class Layout(Spec):
     micro_batch_size: int = 1
     sharding: Literal["none", "zero1", "zero2", "zero3", "hsdp"] = "zero1"
     recompute: Literal["none", "selective", "full"] = "none"
-    precision: Literal["bf16", "fp16", "fp8", "nvfp4"] = "bf16"
+    precision: Literal["fp32", "bf16", "fp16", "fp8", "nvfp4"] = "bf16"
     schedule: Literal["1f1b", "interleaved", "zero-bubble", "dualpipe"] = "1f1b"
 
     def __post_init__(self) -> None:

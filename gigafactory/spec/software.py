@@ -32,6 +32,7 @@ class Features(Spec):
             before they are gathered.
         one_copy_per_domain: A token that several experts of one scale-up domain want is sent
             there once.
+        fused_experts: Experts' products, activation and quantisation run in fused kernels.
         async_tensor_backward: The input-gradient all-reduce runs under the weight gradient.
         gradient_bytes: Bytes per gradient element on the wire.
         accumulation_bytes: Bytes moved per parameter and microbatch, by precision, where gradients
@@ -66,6 +67,7 @@ class Features(Spec):
     quantised_weights: bool = True
     quantised_gather: bool = False
     one_copy_per_domain: bool = False
+    fused_experts: bool = False
     async_tensor_backward: bool = True
     gradient_bytes: float = 4.0
     accumulation_bytes: dict[str, float] = field(default_factory=dict, hash=False)

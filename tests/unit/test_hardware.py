@@ -26,7 +26,7 @@ def test_a_peak_of_a_known_precision_is_taken() -> None:
     [
         ({"bf16": -1.0}, r"peak_flops_per_s\.bf16 must be above 0, got -1\.0"),
         ({"bf16": float("nan")}, r"peak_flops_per_s\.bf16 must be above 0, got nan"),
-        ({"bf61": 1e15}, r"must be keyed by bf16, fp16, fp8, nvfp4, got 'bf61'"),
+        ({"bf61": 1e15}, r"must be keyed by fp32, bf16, fp16, fp8, nvfp4, got 'bf61'"),
         ({}, r"peak_flops_per_s must hold a precision"),
     ],
 )

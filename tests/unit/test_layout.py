@@ -82,7 +82,7 @@ def test_a_degree_that_is_no_count_is_refused_by_name(name: str, value: object) 
         ),
         (
             {"precision": "fp64"},
-            "layout: precision must be one of bf16, fp16, fp8, nvfp4, got 'fp64'",
+            "layout: precision must be one of fp32, bf16, fp16, fp8, nvfp4, got 'fp64'",
         ),
         (
             {"schedule": "gpipe"},

@@ -121,6 +121,7 @@ def test_a_release_that_sends_one_copy_says_so() -> None:
         return parsed(software="megatron-core", software_version=version).machine.features
 
     assert features("26.02") - features("25.09") == {"one-copy-exchange"}
+    assert features("26.06") - features("26.02") == {"fused-experts"}
 
 
 @pytest.mark.parametrize(
@@ -128,6 +129,7 @@ def test_a_release_that_sends_one_copy_says_so() -> None:
     [
         ("megatron-lm", "2021", "megatron-2021"),
         ("megatron-lm", "2022", "megatron-lm"),
+        ("megatron-lm", "2023", "megatron-flash2"),
         ("megatron-lm", "2024", "megatron-core"),
         ("megatron-lm", "", "megatron-lm"),
         ("torchtitan", "2021", "torchtitan"),

@@ -18,7 +18,7 @@ def test_adam_in_mixed_precision_keeps_fourteen_bytes_per_parameter() -> None:
     assert checkpoint_bytes_per_parameter("bf16", "sgd") == 2 + 4
 
 
-@pytest.mark.parametrize(("precision", "optimizer"), [("fp32", "adam"), ("bf16", "lion")])
+@pytest.mark.parametrize(("precision", "optimizer"), [("fp64", "adam"), ("bf16", "lion")])
 def test_an_unknown_precision_or_optimizer_is_refused(precision: str, optimizer: str) -> None:
     with pytest.raises(SpecError, match="must be one of"):
         checkpoint_bytes_per_parameter(precision, optimizer)
