@@ -31,6 +31,7 @@ FLASH_MEGATRON: Final = 2023.0  # flash attention, before Transformer Engine's o
 MODERN_MEGATRON: Final = 2024.0  # Megatron-LM releases from then on are Megatron-Core
 CENTURY: Final = 2000.0
 PLAIN_MEGATRON: Final = 2022.0
+BEFORE_SEQUENCE_PARALLELISM: Final = ("megatron-2021", "megatron-deepspeed")
 LARGEST_COUNT: Final = 10**9
 RECOMPUTE_STEPS: Final = 8  # most shares of its layers that a stage may recompute, if unsaid
 
@@ -159,7 +160,8 @@ def _of_release(cells: Cells, software: str) -> frozenset[str]:
     if layers % stages and (layers + 2) % stages == 0:
         return frozenset({"fp32-gradients"})
     early = release is not None and int(release) <= PLAIN_MEGATRON
-    return frozenset({"16-bit-gradients"} if early or not cells.text("precision") else ())
+    unsaid = early or not cells.text("precision")
+    return frozenset({"16-bit-gradients"} if unsaid else ())
 
 
 def profile_name(software: str, version: str, sharding: str = "") -> str:
@@ -271,10 +273,11 @@ def _completed(model: Model, entry: Model | None) -> Model:
 def _layout(cells: Cells, software: str, features: frozenset[str]) -> Layout | None:
     tp, pp = cells.count("tp"), cells.count("pp")
     sharded = software.startswith(("pytorch", "torchtitan", "maxtext"))
+    split = "1" if tp > 1 and software not in BEFORE_SEQUENCE_PARALLELISM else "0"
     values = {
         "data_parallel": cells.count("dp"),
         "tensor_parallel": tp,
-        "sequence_parallel": cells.one_of("sp", "1" if tp > 1 else "0", ("0", "1")) == "1",
+        "sequence_parallel": cells.one_of("sp", split, ("0", "1")) == "1",
         "pipeline_parallel": pp,
         # A degree above 1 means nothing without a pipeline: some sources list it all the same.
         "virtual_pipeline": cells.count("vpp", 1) if pp > 1 else 1,

@@ -160,6 +160,7 @@ def assumed_inputs(row: Mapping[str, str], case: Case, machine: Machine) -> tupl
         "virtual_pipeline": layout.pipeline_parallel == 1,
         "sequence_parallel": layout.tensor_parallel == 1,
         "expert_parallel": not experts,
+        "recompute": case.recomputed > 0,  # the prediction's own assumption
     }
     found = [
         Assumption(what=field, value=_word(getattr(layout, field)), source=why)

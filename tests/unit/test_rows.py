@@ -69,6 +69,8 @@ def test_an_empty_sharding_is_the_softwares_own(software: str, sharding: str) ->
 def test_tensor_parallel_rows_run_sequence_parallel_unless_they_say_no() -> None:
     assert layout(tp="2", dp="4").sequence_parallel
     assert not layout(tp="2", dp="4", sp="0").sequence_parallel
+    # Megatron-LM gained it in 2022, Megatron-DeepSpeed's fork is of before.
+    assert not layout(tp="2", dp="4", software="megatron-deepspeed").sequence_parallel
 
 
 def test_text_is_read_whatever_its_case_and_margins() -> None:

@@ -121,14 +121,11 @@ def bloom_row(cells: dict[str, str], precision: str) -> Row:
     taken = {k: v for k, v in cells.items() if k not in ("peak_gb_per_gpu", "oom", "source")}
     hidden = int(cells["hidden"])
     more = {
-        "ffn_hidden": str(4 * hidden), "mlp": "plain", "sp": "0", "software": "megatron-deepspeed",
+        "ffn_hidden": str(4 * hidden), "mlp": "plain", "software": "megatron-deepspeed",
         "software_version": "2022", "precision": precision, "gpus_per_node": "8",
         "node_network_gbps": "400",
     }  # fmt: skip
-    # The table lists rows whose batch its replicas do not divide; memory does not depend on it.
-    share = int(cells["dp"]) * int(cells["micro_batch"])
-    batch = str(-(-int(cells["global_batch_seqs"]) // share) * share)
-    return parse_row(taken | more | {"global_batch_seqs": batch}, machines.known_model)
+    return parse_row(taken | more, machines.known_model)
 
 
 @cache
