@@ -27,8 +27,8 @@ class Task(Spec):
         ordered: The day a delivery is ordered, which may lie before the project's start; the task
             begins then, or after what stands in `after`, whichever is later.
         calendar: Name of the project's calendar whose days are worked.
-        source: Where the duration comes from; without one it is an assumption.
-        note: Why the assumption, or how the source was read.
+        source: Where the duration comes from; without one all of it is an assumption.
+        assumed: What of it the source does not say.
     """
 
     title: str = ""
@@ -37,7 +37,7 @@ class Task(Spec):
     ordered: dt.date | None = None
     calendar: str = ""
     source: str = ""
-    note: str = ""
+    assumed: str = ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -57,7 +57,6 @@ class Alternative(Spec):
     choose: str = "earliest"
     weights: tuple[float, ...] = ()
     source: str = ""
-    note: str = ""
 
     def __post_init__(self) -> None:
         require_one_of(self, "choose", CHOICES)
@@ -85,6 +84,7 @@ class Risk(Spec):
         probability: That it happens.
         delay: Days added to each task, of the task's calendar.
         source: Where the two come from; without one they are an assumption.
+        assumed: What of it the source does not say.
     """
 
     title: str = ""
@@ -92,7 +92,7 @@ class Risk(Spec):
     delay: Duration
     tasks: tuple[str, ...]
     source: str = ""
-    note: str = ""
+    assumed: str = ""
 
     def __post_init__(self) -> None:
         if not 0 <= self.probability <= 1:
