@@ -39,6 +39,7 @@ class Courses:
         start: Day each node begins, `[node, kept sample]`.
         finish: Day each node ends, `[node, kept sample]`.
         hit: Whether each risk happened, `[risk, kept sample]`.
+        delay: Days it adds, or would have added, `[risk, kept sample]`.
     """
 
     network: Network
@@ -49,6 +50,7 @@ class Courses:
     start: Floats
     finish: Floats
     hit: NDArray[np.bool_]
+    delay: Floats
 
     @property
     def end(self) -> Floats:
@@ -77,6 +79,7 @@ class _Chunk:
     finish: Floats
     chosen: dict[int, Index]
     hit: NDArray[np.bool_]
+    delay: Floats
 
 
 def courses(project: Project, samples: int, rng: np.random.Generator) -> Courses:
@@ -118,6 +121,7 @@ def courses(project: Project, samples: int, rng: np.random.Generator) -> Courses
         start=np.concatenate([one.start for one in kept], axis=1),
         finish=np.concatenate([one.finish for one in kept], axis=1),
         hit=np.concatenate([one.hit for one in kept], axis=1),
+        delay=np.concatenate([one.delay for one in kept], axis=1),
     )
 
 
@@ -180,7 +184,7 @@ def _drawn(model: _Model, samples: int) -> _Chunk:
     for node, name in enumerate(network.names):
         if not network.alternative[node]:
             days[node] = sampled(project.tasks[name].duration, model.rngs[node], samples)
-    hit = _risked(model, days)
+    hit, delay = _risked(model, days)
     start, finish = np.empty_like(days), np.empty_like(days)
     chosen: dict[int, Index] = {}
     for node in range(len(network)):
@@ -191,21 +195,22 @@ def _drawn(model: _Model, samples: int) -> _Chunk:
         else:
             start[node] = begin(network, node, finish)
             finish[node] = _ended(model.times, node, start[node], days[node])
-    return _Chunk(days=days, start=start, finish=finish, chosen=chosen, hit=hit)
+    return _Chunk(days=days, start=start, finish=finish, chosen=chosen, hit=hit, delay=delay)
 
 
-def _risked(model: _Model, days: Floats) -> NDArray[np.bool_]:
-    """Add the delay of each risk that happens to its tasks, and return which did."""
+def _risked(model: _Model, days: Floats) -> tuple[NDArray[np.bool_], Floats]:
+    """Add the delay of each risk that happens to its tasks; return which did, and all delays."""
     samples = days.shape[1]
     hit = np.zeros((len(model.risks), samples), dtype=np.bool_)
+    delay = np.zeros(hit.shape)
     rngs = model.rngs[len(model.network) :]
     found = zip(model.project.risks.values(), model.risks, rngs, strict=True)
     for row, (risk, nodes, rng) in enumerate(found):
         hit[row] = rng.random(samples) < risk.probability
-        delay = sampled(risk.delay, rng, samples) * hit[row]
+        delay[row] = sampled(risk.delay, rng, samples)
         for node in nodes:
-            days[node] += delay
-    return hit
+            days[node] += delay[row] * hit[row]
+    return hit, delay
 
 
 def _choice(model: _Model, node: int, finish: Floats) -> Index:

@@ -1,10 +1,10 @@
 """What decides the end of a project: what a day is worth in each task, and how far each swings it.
 
     buys     mean days by which the end moves when a task takes one day less
-    swing    mean end where the task is among its shortest tenth, and among its longest tenth
-    risk     mean end where the risk does not happen, and where it does
+    swing    mean end with the task at the tenth of its own days, and at nine tenths
+    risk     mean end if the risk never happens, and if it always does
 
-Swings hold all else as it falls, so tasks with a common risk share what it does.
+All else is drawn alike in both, so nothing of a difference is chance.
 """
 
 from __future__ import annotations
@@ -24,7 +24,6 @@ Floats = NDArray[np.float64]
 
 TENTH: Final = 0.1
 CUT_DAYS: Final = 1.0
-FEWEST: Final = 20  # courses of either kind, below which a risk's swing would be noise
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -63,24 +62,35 @@ def day_bought(project: Project, courses: Courses) -> dict[str, float]:
 
 def swings(project: Project, courses: Courses) -> list[Swing]:
     """Return how far each task and risk moves the mean end, widest first."""
-    end = courses.finish[courses.network.end]
-    found = [
-        _task_swing(name, courses.days[node], end)
+    decisive = [
+        (node, name)
         for node, name in enumerate(courses.network.names)
-        if courses.days[node].min() < courses.days[node].max() and courses.criticality[node]
+        if courses.criticality[node] and np.ptp(courses.days[node]) > 0
     ]
-    for row, name in enumerate(project.risks):
-        hit = courses.hit[row]
-        if FEWEST <= hit.sum() <= len(hit) - FEWEST:
-            means = float(end[~hit].mean()), float(end[hit].mean())
-            found.append(Swing(name=f"risk: {name}", low_days=means[0], high_days=means[1]))
-    return sorted(found, key=lambda swing: -abs(swing.days))
+    found = [_task_swing(project, courses, node, name) for node, name in decisive]
+    number = {name: node for node, name in enumerate(courses.network.names)}
+    for row, (name, risk) in enumerate(project.risks.items()):
+        nodes = [number[task] for task in risk.tasks]
+        found.append(_risk_swing(project, courses, row, nodes, name))
+    return sorted(found, key=lambda swing: -swing.days)
 
 
-def _task_swing(name: str, days: Floats, end: Floats) -> Swing:
-    low, high = np.quantile(days, [TENTH, 1 - TENTH])
-    return Swing(
-        name=name,
-        low_days=float(end[days <= low].mean()),
-        high_days=float(end[days >= high].mean()),
-    )
+def _task_swing(project: Project, courses: Courses, node: int, name: str) -> Swing:
+    ends = []
+    for days in np.quantile(courses.days[node], [TENTH, 1 - TENTH]):
+        changed = courses.days.copy()
+        changed[node] = days
+        ends.append(float(end_with(project, courses, changed).mean()))
+    return Swing(name=name, low_days=ends[0], high_days=ends[1])
+
+
+def _risk_swing(
+    project: Project, courses: Courses, row: int, nodes: list[int], name: str
+) -> Swing:
+    hit, delay = courses.hit[row], courses.delay[row]
+    without, certain = courses.days.copy(), courses.days.copy()
+    for node in nodes:
+        without[node] -= delay * hit
+        certain[node] += delay * ~hit
+    ends = [float(end_with(project, courses, days).mean()) for days in (without, certain)]
+    return Swing(name=f"risk: {name}", low_days=ends[0], high_days=ends[1])
