@@ -84,9 +84,7 @@ def _task_swing(project: Project, courses: Courses, node: int, name: str) -> Swi
     return Swing(name=name, low_days=ends[0], high_days=ends[1])
 
 
-def _risk_swing(
-    project: Project, courses: Courses, row: int, nodes: list[int], name: str
-) -> Swing:
+def _risk_swing(project: Project, courses: Courses, row: int, nodes: list[int], name: str) -> Swing:
     hit, delay = courses.hit[row], courses.delay[row]
     without, certain = courses.days.copy(), courses.days.copy()
     for node in nodes:

@@ -1,6 +1,6 @@
 """Heat of the machine, and what carries it away: chillers and water.
 
-    heat = IT power;  power of cooling and losses = IT power x (PUE - 1);  water = IT energy x WUE
+heat = IT power;  power of cooling and losses = IT power x (PUE - 1);  water = IT energy x WUE
 """
 
 from __future__ import annotations

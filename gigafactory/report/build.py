@@ -190,7 +190,7 @@ def test_sheet(found: Delivery) -> Sheet:
         align="lrr",
         head=("forecast made", "inside P10-P90", "median error of its P50"),
         rows=tuple(rows),
-        note="What fell outside was early: the class grows faster than it remembers.",
+        note="The same forecast of first capacity, each time without the site itself.",
     )
 
 

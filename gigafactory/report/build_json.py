@@ -42,7 +42,8 @@ def build_json(found: Delivery, wall_s: float) -> dict[str, Any]:
         ],
         "reference_class": [view_json(view) for view in found.views],
         "back_test": [
-            {"known": known, "sites": [asdict(one) for one in tests]} for known, tests in found.tests
+            {"known": known, "sites": [asdict(one) for one in tests]}
+            for known, tests in found.tests
         ],
         "critical_path": {
             "tasks": found.schedule.critical_path,
