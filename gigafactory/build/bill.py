@@ -7,7 +7,6 @@ its fabric's tiers and the switches and racks of the catalog; power and owned pr
 
 from __future__ import annotations
 
-import datetime as dt
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
@@ -19,6 +18,8 @@ from gigafactory.spec.interval import Interval
 from gigafactory.units import HOURS_PER_YEAR, J_PER_MWH, SECONDS_PER_HOUR
 
 if TYPE_CHECKING:
+    import datetime as dt
+
     from gigafactory.spec.cluster import Cluster
     from gigafactory.spec.fitout import Switch
     from gigafactory.spec.promise import PowerEstimate
@@ -28,6 +29,10 @@ HOURS_PER_MONTH: Final = HOURS_PER_YEAR / 12
 DAYS_PER_MONTH: Final = HOURS_PER_MONTH / 24
 TIERS: Final = ("leaf", "spine", "core", "super-core")
 TREE: Final = "NVIDIA DGX SuperPOD reference architectures, SU tables: half of the ports up"
+TOTAL: Final = "to buy and build it all"
+PER_GPU: Final = "to buy and build, per GPU"
+PER_HOUR: Final = "a GPU-hour on it, all hours used"
+DELAY: Final = "a month's delay: write-off of what stands idle"
 CHEAH: Final = "Eugene Cheah, H100 Freakonomics cluster table (Aug 2024)"
 POWER: Final = (
     "server: node entry of the catalog; 10-12 % of network and storage (SemiAnalysis, Epoch AI); "
@@ -69,6 +74,19 @@ class Bill:
     lines: tuple[Line, ...]
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Order:
+    """What is bought, where and when, and what it is made of."""
+
+    cluster: Cluster
+    site: Site
+    on: dt.date
+    switch: Switch | None
+    parts: FabricCount
+    drawn: PowerEstimate | None
+    book: PriceBook | None
+
+
 def bill(cluster: Cluster, site: Site, on: dt.date) -> Bill:
     """Return the bill of a cluster at the prices of a day.
 
@@ -77,31 +95,30 @@ def bill(cluster: Cluster, site: Site, on: dt.date) -> Bill:
         site: Where it stands.
         on: The day whose prices count.
     """
-    switch, parts = projects.switch_of(cluster), fabric_of(cluster)
-    second = Interval.point(1.0)
-    drawn = power_estimate(cluster, cluster.num_gpus, site, second)
     name = cluster.accelerator.name
-    book = loader.prices(name) if name in loader.names("prices") else None
-    bought = _bought(cluster, site, switch, parts, drawn, book, on)
-    costs = _costs(cluster, site, drawn, book, bought, on) if bought and drawn and book else ()
+    order = _Order(
+        cluster=cluster,
+        site=site,
+        on=on,
+        switch=projects.switch_of(cluster),
+        parts=fabric_of(cluster),
+        drawn=power_estimate(cluster, cluster.num_gpus, site, Interval.point(1.0)),
+        book=loader.prices(name) if name in loader.names("prices") else None,
+    )
+    bought = _bought(order)
+    costs = _costs(order, bought)
     by_name = {line.what: line.amount for line in (*bought, *costs)}
     return Bill(
         cluster=cluster.name,
         num_gpus=cluster.num_gpus,
-        fabric=parts,
-        facility_w=drawn.facility_w if drawn else None,
+        fabric=order.parts,
+        facility_w=order.drawn.facility_w if order.drawn else None,
         capex_usd=by_name.get(TOTAL),
         usd_per_gpu=by_name.get(PER_GPU),
         usd_per_gpu_hour=by_name.get(PER_HOUR),
         delay_usd_per_month=by_name.get(DELAY),
-        lines=(*_counts(cluster, switch, parts), *_powers(parts, drawn), *bought, *costs),
+        lines=(*_counts(order), *_powers(order), *bought, *costs),
     )
-
-
-TOTAL: Final = "to buy and build it all"
-PER_GPU: Final = "to buy and build, per GPU"
-PER_HOUR: Final = "a GPU-hour on it, all hours used"
-DELAY: Final = "a month's delay: write-off of what stands idle"
 
 
 def fabric_of(cluster: Cluster) -> FabricCount:
@@ -113,7 +130,8 @@ def fabric_of(cluster: Cluster) -> FabricCount:
     return fabric_count(cluster.num_gpus, ports, [tier.oversubscription for tier in tiers[:used]])
 
 
-def _counts(cluster: Cluster, switch: Switch | None, parts: FabricCount) -> list[Line]:
+def _counts(order: _Order) -> list[Line]:
+    cluster, switch, parts = order.cluster, order.switch, order.parts
     node, rack = cluster.node, projects.rack_of(cluster)
     found = [_count(f"servers ({node.title})", cluster.num_nodes, _source(node.source, "default"))]
     if rack:
@@ -132,7 +150,8 @@ def _counts(cluster: Cluster, switch: Switch | None, parts: FabricCount) -> list
     return found
 
 
-def _powers(parts: FabricCount, drawn: PowerEstimate | None) -> list[Line]:
+def _powers(order: _Order) -> list[Line]:
+    parts, drawn = order.parts, order.drawn
     optics = "NVIDIA, specifications of 400 and 2 x 400 Gb/s modules: 8-9 and 16-17 W"
     found = [_line("optical modules draw", "W", parts.optics_w, optics)]
     if drawn is None:
@@ -151,16 +170,13 @@ def _powers(parts: FabricCount, drawn: PowerEstimate | None) -> list[Line]:
     ]  # fmt: skip
 
 
-def _bought(
-    cluster: Cluster, site: Site, switch: Switch | None, parts: FabricCount,
-    drawn: PowerEstimate | None, book: PriceBook | None, on: dt.date,
-) -> tuple[Line, ...]:  # fmt: skip
+def _bought(order: _Order) -> tuple[Line, ...]:
     """Return what is bought and built; nothing where no price of the server is published."""
-    server = book.server_on(on) if book else None
+    book, drawn, site, gpus = order.book, order.drawn, order.site, order.cluster.num_gpus
+    server = book.server_on(order.on) if book else None
     if book is None or server is None or drawn is None:
         return ()
-    gpus = cluster.num_gpus
-    network, network_source = _network_usd(gpus, switch, parts, book)
+    network, network_source = _network_usd(gpus, order.switch, order.parts, book)
     paid = money.capex(
         gpus,
         server_usd_per_gpu=server,
@@ -191,11 +207,11 @@ def _network_usd(
     return _interval(*usd), f"{switch.source['usd']}; cables with optics ${CABLE_USD:,.0f}: {CHEAH}"
 
 
-def _costs(
-    cluster: Cluster, site: Site, drawn: PowerEstimate, book: PriceBook,
-    bought: tuple[Line, ...], on: dt.date,
-) -> tuple[Line, ...]:  # fmt: skip
-    gpus = cluster.num_gpus
+def _costs(order: _Order, bought: tuple[Line, ...]) -> tuple[Line, ...]:
+    """Return what it costs to own; nothing where not all of it has a price."""
+    book, drawn, site, gpus = order.book, order.drawn, order.site, order.cluster.num_gpus
+    if book is None or drawn is None or not bought:
+        return ()
     total = next(line.amount for line in bought if line.what == TOTAL)
     years, price = book.straight_line_years, site.electricity_usd_per_mwh
     hour = money.owned_usd_per_gpu_hour_interval(
@@ -212,7 +228,7 @@ def _costs(
         _line(PER_HOUR, "USD/GPU-hour", hour, f"write-off and energy; {life}"),
         _line(DELAY, "USD/month", idle, life),
     ]
-    rent = book.rent_on(on)
+    rent = book.rent_on(order.on)
     if rent:
         found.append(_line("a month's delay: renting as many GPUs", "USD/month",
                            rent.scaled(gpus * HOURS_PER_MONTH),

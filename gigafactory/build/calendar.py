@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import datetime as dt
 from typing import TYPE_CHECKING, Final
 
 import numpy as np
@@ -12,6 +11,8 @@ from gigafactory.errors import SpecError
 from gigafactory.spec.project import WEEKDAYS
 
 if TYPE_CHECKING:
+    import datetime as dt
+
     from gigafactory.spec.project import Calendar
 
 Floats = NDArray[np.float64]

@@ -18,13 +18,12 @@ from gigafactory.build.sensitivity import Swing, day_bought, swings
 from gigafactory.catalog import loader
 from gigafactory.catalog.observed import SEEN_ON, observed_sites
 from gigafactory.errors import SpecError
-from gigafactory.spec.base import Spec
 from gigafactory.spec.growth import Growth, Phase
-from gigafactory.spec.interval import Interval
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
+    from gigafactory.spec.interval import Interval
     from gigafactory.spec.project import Project
 
     Floats = NDArray[np.float64]
@@ -97,7 +96,7 @@ class Assumed:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Delivery(Spec):
+class Delivery:
     """Odds, dates, reasons and bill of one site."""
 
     project: Project

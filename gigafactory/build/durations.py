@@ -11,6 +11,8 @@ from numpy.typing import NDArray
 from gigafactory.spec.duration import PERT_WEIGHT
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from gigafactory.spec.duration import Duration
 
 Floats = NDArray[np.float64]
@@ -21,27 +23,42 @@ GRID: Final = 8193  # points at which a beta density is summed
 
 def sampled(duration: Duration, rng: np.random.Generator, samples: int) -> Floats:
     """Return independent draws of a duration in days, `[samples]`."""
-    kind = duration.kind
-    if kind in ("triangular", "pert"):
-        low, high = duration.low_days or 0.0, duration.high_days or 0.0
-        if low == high:
-            return np.full(samples, low)
-        mode = ((duration.mode_days or 0.0) - low) / (high - low)
-        unit = _triangular if kind == "triangular" else _pert
-        draws = unit(mode, rng.random(samples))
-        draws *= high - low
-        draws += low
-        return draws
-    if kind == "lognormal":
-        center, spread = duration.log_parameters
-        return np.exp(center + spread * rng.standard_normal(samples))
-    if kind == "normal":
-        return np.maximum(duration.mean + duration.sd * rng.standard_normal(samples), 0.0)
-    if kind == "exponential":
-        return duration.mean * rng.standard_exponential(samples)
-    if kind == "empirical":
-        return rng.choice(np.asarray(duration.observed_days, dtype=np.float64), samples)
+    return SAMPLERS[duration.kind](duration, rng, samples)
+
+
+def _fixed(duration: Duration, rng: np.random.Generator, samples: int) -> Floats:
+    del rng
     return np.full(samples, duration.days or 0.0)
+
+
+def _bounded(duration: Duration, rng: np.random.Generator, samples: int) -> Floats:
+    low, high = duration.low_days or 0.0, duration.high_days or 0.0
+    if low == high:
+        return np.full(samples, low)
+    mode = ((duration.mode_days or 0.0) - low) / (high - low)
+    unit = _triangular if duration.kind == "triangular" else _pert
+    draws = unit(mode, rng.random(samples))
+    draws *= high - low
+    draws += low
+    return draws
+
+
+def _lognormal(duration: Duration, rng: np.random.Generator, samples: int) -> Floats:
+    center, spread = duration.log_parameters
+    found: Floats = np.exp(center + spread * rng.standard_normal(samples))
+    return found
+
+
+def _normal(duration: Duration, rng: np.random.Generator, samples: int) -> Floats:
+    return np.maximum(duration.mean + duration.sd * rng.standard_normal(samples), 0.0)
+
+
+def _exponential(duration: Duration, rng: np.random.Generator, samples: int) -> Floats:
+    return duration.mean * rng.standard_exponential(samples)
+
+
+def _empirical(duration: Duration, rng: np.random.Generator, samples: int) -> Floats:
+    return rng.choice(np.asarray(duration.observed_days, dtype=np.float64), samples)
 
 
 def _triangular(mode: float, uniform: Floats) -> Floats:
@@ -74,3 +91,14 @@ def _pert_table(mode: float) -> tuple[Floats, Floats]:
     summed = np.concatenate([[0.0], np.cumsum(density[1:] + density[:-1])])
     table = np.interp(np.linspace(0.0, 1.0, QUANTILES + 1), summed / summed[-1], x)
     return table[:-1], np.diff(table)
+
+
+SAMPLERS: Final[dict[str, Callable[[Duration, np.random.Generator, int], Floats]]] = {
+    "fixed": _fixed,
+    "triangular": _bounded,
+    "pert": _bounded,
+    "lognormal": _lognormal,
+    "normal": _normal,
+    "exponential": _exponential,
+    "empirical": _empirical,
+}

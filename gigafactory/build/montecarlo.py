@@ -219,7 +219,10 @@ def _choice(model: _Model, node: int, finish: Floats) -> Index:
     weights = model.project.alternatives[model.network.names[node]].weights
     if weights:
         edges = np.cumsum(weights[:-1])
-        return np.searchsorted(edges, model.rngs[node].random(finish.shape[1]), side="right")
+        drawn: Index = np.searchsorted(
+            edges, model.rngs[node].random(finish.shape[1]), side="right"
+        )
+        return drawn
     picked: Index = finish[list(before)].argmin(axis=0)
     return picked
 

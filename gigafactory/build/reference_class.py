@@ -8,7 +8,6 @@ Source: Kaplan and Meier, Nonparametric Estimation from Incomplete Observations,
 
 from __future__ import annotations
 
-import datetime as dt
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
@@ -16,6 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 if TYPE_CHECKING:
+    import datetime as dt
     from collections.abc import Sequence
 
     from gigafactory.catalog.observed import ObservedSite

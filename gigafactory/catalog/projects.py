@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import datetime as dt
 from typing import TYPE_CHECKING
 
 from gigafactory.catalog import loader, read
@@ -11,6 +10,8 @@ from gigafactory.spec.fitout import Rack, Switch
 from gigafactory.spec.project import Project, raw_faults
 
 if TYPE_CHECKING:
+    import datetime as dt
+
     from gigafactory.spec.cluster import Cluster
 
 

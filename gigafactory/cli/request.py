@@ -161,7 +161,7 @@ def _site(
     """Return the phases where the site is a building project, and the place's name."""
     site = options.site
     if site is None or not projects.is_project(site):
-        return None, site or (cluster and cluster.site)
+        return None, site or (cluster.site if cluster else None)
     if options.cluster is None and options.gpus is None:
         faults.append("--site of a building project asks for a size: --cluster NAME or --gpus N")
     found = _attempt(faults, lambda: growth_of_site(site))

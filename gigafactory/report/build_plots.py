@@ -17,6 +17,7 @@ if TYPE_CHECKING:
 MOST_SWINGS: Final = 12
 POINTS: Final = 400
 DAY: Final = dt.timedelta(days=1)
+EPOCH: Final = dt.date(1970, 1, 1)
 
 
 def gantt_svg(found: Delivery) -> str:
@@ -93,14 +94,9 @@ def _label(task: TaskOutlook) -> str:
 
 
 def _x(day: dt.date) -> float:
-    from matplotlib.dates import date2num
-
-    return float(date2num(day))
+    """Return a day as matplotlib counts it: days since its epoch."""
+    return float((day - EPOCH).days)
 
 
 def _dated(axes: Axes) -> None:
-    from matplotlib.dates import AutoDateLocator, ConciseDateFormatter
-
-    locator = AutoDateLocator()
-    axes.xaxis.set_major_locator(locator)
-    axes.xaxis.set_major_formatter(ConciseDateFormatter(locator))
+    axes.xaxis_date()

@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 
 def growth_sheet(growth: GrownRun) -> Sheet:
     """Return when each phase is there, what it trains, and the end as a distribution."""
-    rows = [
+    rows: list[tuple[str, ...]] = [
         (
             f"{one.phase.num_gpus:,} GPUs: {layout_words(one.layout)}",
             str(one.phase.p10), str(one.phase.p50), str(one.phase.p90), count(one.tokens),

@@ -6,9 +6,9 @@ from typing import TYPE_CHECKING
 
 from gigafactory.plan.explain import bound_sentence
 from gigafactory.report import run, runners_up, step
-from gigafactory.report.growth import growth_sheet
 from gigafactory.report.explain import as_sentence
 from gigafactory.report.explain import print_explanation as print_explanation
+from gigafactory.report.growth import growth_sheet
 from gigafactory.report.sheet import Sheet, print_sheets, print_text
 from gigafactory.report.sheet import console as console
 

@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 import datetime as dt
-from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from graphlib import CycleError, TopologicalSorter
 from math import isclose
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final
 
 from gigafactory.errors import SpecError
 from gigafactory.spec.base import Spec, fault, require_count, require_one_of
 from gigafactory.spec.duration import Duration
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
 
 WEEKDAYS: Final = ("mon", "tue", "wed", "thu", "fri", "sat", "sun")
 CHOICES: Final = ("earliest", "weighted")
