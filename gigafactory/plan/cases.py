@@ -21,11 +21,16 @@ if TYPE_CHECKING:
 
 
 class Case(NamedTuple):
-    """One step to price: a model, how it is split, and its MoE capacity factor if it has one."""
+    """One step to price: a model, how it is split, and its MoE capacity factor if it has one.
+
+    Attributes:
+        unpublished: Inputs that nobody told, taken as the engine's default.
+    """
 
     model: Model
     layout: Layout
     capacity_factor: float | None = None
+    unpublished: tuple[str, ...] = ()
 
 
 def check(case: Case) -> None:

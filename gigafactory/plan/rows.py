@@ -128,9 +128,16 @@ def parse_row(row: Mapping[str, str], known: Callable[[str], Model | None]) -> R
     if cells.faults or model is None or layout is None:
         raise SpecError("; ".join(dict.fromkeys(cells.faults)))
     model = _completed(model, known(model.name))
-    cases = tuple(Case(model, one, capacity) for one in _stages(cells, layout, model))
+    told = _unpublished(cells)
+    cases = tuple(Case(model, one, capacity, told) for one in _stages(cells, layout, model))
     check(cases[0])
     return Row(cases, key)
+
+
+def _unpublished(cells: Cells) -> tuple[str, ...]:
+    """Return the cells that decide the time and are empty: defaults take their place."""
+    wanted = ("sharding", "recompute", "precision", *(("vpp",) if cells.count("pp") > 1 else ()))
+    return tuple(name for name in wanted if not cells.text(name))
 
 
 def profile_name(software: str, version: str, sharding: str = "") -> str:
