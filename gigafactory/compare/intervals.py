@@ -112,8 +112,8 @@ def sample(runs: Runs, unseen_s: Floats, folds: list[str]) -> Sample:
 def fitted(told: Sample, chosen: Mask) -> dict[str, Width]:
     """Return the widths that hold `LEVEL` of the chosen runs.
 
-    Runs of one fold miss together, so the level is raised as if each fold were one draw:
-    by (1 + 1 / folds), the correction of conformal prediction for few draws.
+    Runs of one fold miss together, so the base holds a little more, as if each fold were one draw:
+    (1 + 1 / folds) of it, the correction of conformal prediction for few draws.
     """
     chosen = chosen & told.counts
     folds = len({fold for fold, one in zip(told.folds, chosen, strict=True) if one})
@@ -122,7 +122,6 @@ def fitted(told: Sample, chosen: Mask) -> dict[str, Width]:
     logs = _quantile_regression(
         np.column_stack([column[chosen] for column in columns.values()]).astype(np.float64),
         np.log(np.maximum(told.error[chosen], LEAST_ERROR)),
-        level,
     )
     at = dict(zip(columns, logs, strict=True))
     rows = {name: int(column[chosen].sum()) for name, column in columns.items()}
@@ -186,8 +185,8 @@ def _members(
     return found
 
 
-def _quantile_regression(columns: Floats, target: Floats, level: float) -> Floats:
-    """Return the coefficients of the `level` quantile of the target; the first has no ridge.
+def _quantile_regression(columns: Floats, target: Floats) -> Floats:
+    """Return the coefficients of the target's `LEVEL` quantile; the first has no ridge.
 
     Minimises the quantile's loss, its corner rounded, plus `RIDGE` times their squares. Convex;
     deterministic.
@@ -199,12 +198,12 @@ def _quantile_regression(columns: Floats, target: Floats, level: float) -> Float
 
     def loss(b: Floats) -> tuple[float, Floats]:
         miss = target - columns @ b
-        value = level * miss + SMOOTH * np.logaddexp(0.0, -miss / SMOOTH)
-        slope = level - 1.0 / (1.0 + np.exp(np.clip(miss / SMOOTH, -500.0, 500.0)))
+        value = LEVEL * miss + SMOOTH * np.logaddexp(0.0, -miss / SMOOTH)
+        slope = LEVEL - 1.0 / (1.0 + np.exp(np.clip(miss / SMOOTH, -500.0, 500.0)))
         return float(value.sum() + ridge @ b**2), np.asarray(-columns.T @ slope + 2 * ridge * b)
 
     start = np.zeros(columns.shape[1])
-    start[0] = float(np.quantile(target, level))
+    start[0] = float(np.quantile(target, LEVEL))
     return np.asarray(minimize(loss, start, jac=True, method="L-BFGS-B").x)
 
 
