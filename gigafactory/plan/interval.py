@@ -229,7 +229,7 @@ def _kernels_told(machine: Machine) -> str:
     return f"kernels of {machine.kernels.accelerator}{scaled}"
 
 
-def assumptions(case: Case, row: int, told: Edges, machine: Machine) -> tuple[Assumption, ...]:
+def assumptions(row: int, told: Edges, machine: Machine) -> tuple[Assumption, ...]:
     """Return the width of one case's interval and all that widens it, with sources."""
     found = [
         Assumption(
@@ -238,10 +238,6 @@ def assumptions(case: Case, row: int, told: Edges, machine: Machine) -> tuple[As
             source="published runs that the fit had not seen",
         )
     ]
-    if case.unpublished:
-        given = ", ".join(case.unpublished)
-        found.append(Assumption(what="inputs not given, the engine's defaults", value=given,
-                                source="docs/reference/files.md"))  # fmt: skip
     if not machine.kernels.measured:
         found.append(Assumption(what="kernels of a relative", value=_kernels_told(machine),
                                 source="measured = false"))  # fmt: skip

@@ -127,7 +127,7 @@ def _prediction(case: Case, row: int, table: _Table) -> Prediction:
         fits=max(stages) <= table.rates.memory_capacity_bytes,
         assumptions=(
             *assumptions(case, table.rates),
-            *interval.assumptions(case, row, table.edges, table.machine),
+            *interval.assumptions(row, table.edges, table.machine),
         ),
     )
 
@@ -159,6 +159,9 @@ def assumptions(case: Case, rates: Rates) -> tuple[Assumption, ...]:
         Assumption(what="memory taken by runtime, NCCL and fragmentation, bytes",
                    value=rates.reserved_bytes, source="published memory peaks"),
     ]  # fmt: skip
+    if case.recomputed:
+        told.append(Assumption(what="share of the layers recomputed", value=case.recomputed,
+                               source="the least that fits; not published"))  # fmt: skip
     if case.model.experts:
         uneven = 1.0 if case.capacity_factor else rates.imbalance
         told.append(Assumption(what="rows of the fullest expert rank over the mean",
