@@ -7,6 +7,7 @@ from typing import Any, Final
 
 from gigafactory.catalog import loader
 from gigafactory.run.handover import Handover
+from gigafactory.spec.cluster import LARGEST_NODE
 from gigafactory.spec.job import Job
 from gigafactory.spec.layout import Layout
 from gigafactory.spec.plan import CheckpointPolicy, Plan
@@ -51,6 +52,8 @@ def made_plan(
 def handed(plan: Plan, *, training: Training | None = None, **changes: Any) -> Handover:
     """Return a plan as exporters take it, at a step time typed in so that texts stay the same."""
     features = loader.software(plan.software).features
+    if plan.cluster.node.num_accelerators > LARGEST_NODE:
+        changes.setdefault("gpus_per_node", 4)  # a compute tray of a rack
     return Handover(
         plan=plan,
         training=training or Training(learning_rate=8e-5, warmup_steps=2000),
@@ -122,5 +125,69 @@ MEGATRON: Final = {
     "llama-4-maverick": made_plan(
         "llama-4-maverick", tensor_parallel=4, pipeline_parallel=4, data_parallel=32,
         expert_parallel=64, cluster="gigafactory",
+    ),
+}  # fmt: skip
+
+TORCHTITAN: Final = {
+    "llama-3.1-405b": made_plan(
+        "llama-3.1-405b", tensor_parallel=8, pipeline_parallel=16, data_parallel=128,
+        sharding="zero2", software="torchtitan", recompute="full",
+    ),
+    "llama-3.1-405b-interleaved": made_plan(
+        "llama-3.1-405b", tensor_parallel=8, pipeline_parallel=16, virtual_pipeline=8,
+        data_parallel=64, schedule="interleaved", recompute="selective",
+    ),
+    "llama-3.1-405b-zero-bubble": made_plan(
+        "llama-3.1-405b", tensor_parallel=8, pipeline_parallel=8, virtual_pipeline=2,
+        data_parallel=64, schedule="zero-bubble", sharding="zero2", software="torchtitan",
+    ),
+    "llama-3.1-8b": made_plan(
+        "llama-3.1-8b", data_parallel=64, sharding="zero3", software="torchtitan",
+        recompute="selective", precision="fp8",
+    ),
+    "llama-3.1-8b-mxfp8": made_plan(
+        "llama-3.1-8b", data_parallel=64, sharding="zero3", software="torchtitan",
+        precision="fp8", cluster="abilene-1",
+    ),
+    "llama-3.1-8b-nvfp4": made_plan(
+        "llama-3.1-8b", data_parallel=64, sharding="zero3", software="torchtitan",
+        precision="nvfp4", cluster="abilene-1",
+    ),
+    "llama-3.1-8b-hsdp": made_plan(
+        "llama-3.1-8b", data_parallel=64, data_shard=8, sharding="hsdp", tensor_parallel=2,
+        software="pytorch-fsdp1", asynchronous=False,
+    ),
+    "llama-3.1-8b-ddp": made_plan(
+        "llama-3.1-8b", data_parallel=8, sharding="none", precision="fp32", micro_batch_size=2,
+    ),
+    "llama-3.1-8b-long": made_plan(
+        "llama-3.1-8b", data_parallel=8, context_parallel=8, seq_len=131_072,
+        global_batch_size=64, sharding="zero3", software="torchtitan", recompute="full",
+    ),
+    "grok-1": made_plan(
+        "grok-1", tensor_parallel=8, data_parallel=64, expert_parallel=8, sharding="zero3",
+        software="torchtitan", recompute="full",
+    ),
+    "mixtral-8x7b": made_plan(
+        "mixtral-8x7b", tensor_parallel=2, pipeline_parallel=4, virtual_pipeline=4,
+        data_parallel=32, expert_parallel=8, seq_len=4096, schedule="interleaved",
+        sharding="zero2", software="torchtitan", precision="fp8",
+    ),
+    "mixtral-8x7b-etp": made_plan(
+        "mixtral-8x7b", tensor_parallel=2, data_parallel=32, expert_tensor_parallel=2,
+        seq_len=4096, sharding="zero3", software="torchtitan",
+    ),
+    "deepseek-v3": made_plan(
+        "deepseek-v3", tensor_parallel=2, pipeline_parallel=16, virtual_pipeline=2,
+        data_parallel=64, expert_parallel=64, seq_len=4096, global_batch_size=16_384,
+        schedule="dualpipe", sharding="zero2", software="torchtitan",
+    ),
+    "qwen3-30b-a3b": made_plan(
+        "qwen3-30b-a3b", data_parallel=32, expert_parallel=8, seq_len=4096, sharding="zero3",
+        software="torchtitan",
+    ),
+    "llama-4-maverick": made_plan(
+        "llama-4-maverick", tensor_parallel=4, pipeline_parallel=4, data_parallel=32,
+        expert_parallel=64, sharding="zero2", software="torchtitan",
     ),
 }  # fmt: skip
