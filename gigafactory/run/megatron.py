@@ -31,8 +31,9 @@ if TYPE_CHECKING:
 TARGET: Final = "Megatron-LM (megatron-core 0.19)"
 NEEDS: Final = """\
 # Needs MEGATRON_LM (a checkout, with pretrain_gpt.py), DATA_PATH, TOKENIZER_MODEL and
-# CHECKPOINT_DIR (shared by all hosts); on more than one host also MASTER_ADDR. Run it once on
-# every host; what follows its name is passed on, such as --mock-data or --exit-interval 20.
+# CHECKPOINT_DIR (shared by all hosts); on more than one host also MASTER_ADDR, and NODE_RANK where
+# the order of hosts matters. Run it once on every host; what follows its name is passed on, such
+# as --exit-interval 20.
 """
 
 
@@ -176,17 +177,24 @@ def _array(name: str, flags: list[str]) -> str:
 
 
 def _launch(order: Handover, groups: list[str]) -> str:
-    """Return the torchrun line."""
+    """Return the torchrun line; hosts that know their rank keep it, else torchrun orders them."""
     alone = order.num_hosts == 1
     master = "${MASTER_ADDR:-127.0.0.1}" if alone else "${MASTER_ADDR:?host of rank 0}"
     words = [
         "exec torchrun",
         f"--nnodes={order.num_hosts} --nproc-per-node={order.host_gpus}",
-        f"--max-restarts={order.training.max_restarts}",
-        f'--rdzv-backend=c10d --rdzv-endpoint="{master}:${{MASTER_PORT:-29500}}"',
-        f'--rdzv-id="${{RUN_ID:-{order.plan_hash[:12]}}}"',
+        '"${RENDEZVOUS[@]}"',
         '"${MEGATRON_LM:?checkout of Megatron-LM}/pretrain_gpt.py"',
         " ".join(f'"${{{name}[@]}}"' for name in groups) + ' "$@"',
     ]
-    return " \\\n  ".join(words) + "\n"
+    return f"""\
+MASTER="{master}" PORT="${{MASTER_PORT:-29500}}"
+if [[ -n "${{NODE_RANK:-}}" ]]; then
+  RENDEZVOUS=(--node-rank="$NODE_RANK" --master-addr="$MASTER" --master-port="$PORT")
+else
+  RENDEZVOUS=(--rdzv-backend=c10d --rdzv-endpoint="$MASTER:$PORT")
+  RENDEZVOUS+=(--rdzv-id="${{RUN_ID:-{order.plan_hash[:12]}}}")
+  RENDEZVOUS+=(--max-restarts={order.training.max_restarts})
+fi
 
+""" + " \\\n  ".join(words) + "\n"
