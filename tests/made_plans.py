@@ -108,7 +108,7 @@ MEGATRON: Final = {
     ),
     "mixtral-8x22b": made_plan(
         "mixtral-8x22b", tensor_parallel=2, pipeline_parallel=5, data_parallel=32,
-        expert_parallel=8, recompute="selective", software="megascale-moe",
+        expert_parallel=8, recompute="selective", software="hai-llm",
     ),
     "deepseek-v3": made_plan(
         "deepseek-v3", tensor_parallel=2, pipeline_parallel=16, data_parallel=64,

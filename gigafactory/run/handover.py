@@ -129,7 +129,7 @@ def header(order: Handover, target: str, notes: Iterable[str], *, mark: str = "#
         f"{plan.model.name} on {plan.layout.num_gpus:,} GPUs of {plan.cluster.name}, for {target}.",
         f"Written by `giga export` from the plan with SHA-256 {order.plan_hash}.",
         f"A checkpoint every {order.checkpoint_steps:,} steps is one every "
-        f"{order.checkpoint_interval_s:,.0f} s at the predicted {order.step_time_s:.4g} s per step.",
+        f"{order.checkpoint_interval_s:,.0f} s at the predicted {order.step_time_s:.4g} s a step.",
         "Not expressible, or not in the plan:",
     ]
     lines = [line for text in told for line in _wrapped(text, "", "  ")]
@@ -152,6 +152,8 @@ def common_notes(order: Handover, *, profiles: tuple[str, ...]) -> list[str]:
         told.append(f"Rotary base {order.rope_base:g}: no plan holds one (--rope-base).")
     if plan.model.experts is not None:
         told.append("Router: softmax over the chosen experts; a plan says nothing of it.")
+    if order.training == Training():
+        told.append("Learning rates, seed, evaluation: defaults of `giga run` (--training FILE).")
     told.append(
         f"spike_policy {order.training.spike_policy}, hang_s and sample_tokens of the training."
     )

@@ -13,7 +13,6 @@ from gigafactory.run.kubernetes_pod import (
     ANNOTATION,
     DEVICES,
     JOB,
-    PLAN_FOLDER,
     Site,
     config_files,
     grace_note,
@@ -60,7 +59,7 @@ def notes(order: Handover, site: Site) -> list[str]:
     told = [
         "Network: a fabric's own devices (RDMA, EFA) are named by each cluster; add its resource.",
         f"Volume claim {site.claim!r} (ReadWriteMany) holds checkpoints, data and tokenizer.",
-        grace_note(site),
+        grace_note(order, site),
     ]
     if not site.topology_key and order.num_hosts > 1:
         told.append(
@@ -186,15 +185,13 @@ def _runtime(order: Handover, site: Site) -> dict[str, Any]:
             "mlPolicy": {"numNodes": order.num_hosts, "torch": {}},
             "template": {
                 "spec": {
-                    "replicatedJobs": [{"name": JOB, "template": {**_label(ancestor), "spec": job}}]
+                    "replicatedJobs": [
+                        {"name": JOB, "template": {"metadata": ancestor, "spec": job}}
+                    ]
                 }
             },
         },
     }
-
-
-def _label(labels: dict[str, Any]) -> dict[str, Any]:
-    return {"metadata": labels}
 
 
 def _train_job(order: Handover, site: Site) -> dict[str, Any]:
@@ -228,16 +225,15 @@ def _yaml(documents: list[dict[str, Any]]) -> str:
             "export: PyYAML is not installed; pip install 'gigafactory[export]'"
         ) from None
 
-    class Dumper(yaml.SafeDumper):
-        def ignore_aliases(self, data: object) -> bool:  # noqa: ARG002
-            return True
-
-    def text(dumper: yaml.SafeDumper, value: str) -> yaml.ScalarNode:
-        style = "|" if "\n" in value else None
-        return dumper.represent_scalar("tag:yaml.org,2002:str", value, style=style)
-
-    Dumper.add_representer(str, text)
-    return yaml.dump_all(documents, Dumper=Dumper, sort_keys=False, explicit_start=True, width=100)
+    # No aliases: kubectl reads them, people do not.
+    dumper: Any = type("Dumper", (yaml.SafeDumper,), {"ignore_aliases": lambda *_: True})
+    dumper.add_representer(str, _text)
+    told: str = yaml.dump_all(
+        documents, Dumper=dumper, sort_keys=False, explicit_start=True, width=100
+    )
+    return told
 
 
-__all__ = ["PLAN_FOLDER", "Site", "faults", "manifest", "notes", "objects"]
+def _text(dumper: Any, value: str) -> Any:
+    style = "|" if "\n" in value else None
+    return dumper.represent_scalar("tag:yaml.org,2002:str", value, style=style)

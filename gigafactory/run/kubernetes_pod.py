@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass
+from math import ceil
 from typing import TYPE_CHECKING, Any, Final
 
 from gigafactory.catalog import files
+from gigafactory.plan.promise import checkpoint_of
 from gigafactory.run import megatron, torchtitan
 from gigafactory.spec.base import Spec, fault, require_count, require_one_of
 
@@ -26,7 +28,7 @@ SHARED_FOLDER: Final = "/shared"
 PORT: Final = 29_500
 LONGEST_NAME: Final = 40  # host names add the Job, its index and the pod's, and hold 63 letters
 SAVE_MARGIN_S: Final = 10  # torchrun is to end by itself before it is killed
-SECRET_FREE: Final = re.compile(r"[a-z0-9]([-a-z0-9]*[a-z0-9])?")
+LABEL: Final = re.compile(r"[a-z0-9]([-a-z0-9]*[a-z0-9])?")
 
 PREPARE_CODE: Final = """\
 from pathlib import Path
@@ -57,7 +59,7 @@ class Site(Spec):
         topology_key: Node label of a block of hosts that belong together; empty for none.
         block_hosts: Hosts of such a block; None for the scale-up domain of racks, else all.
         queue: Kueue queue; empty for none.
-        grace_s: Seconds between SIGTERM and SIGKILL, for a last checkpoint.
+        grace_s: Seconds between SIGTERM and SIGKILL; None for two steps and a checkpoint.
     """
 
     image: str
@@ -69,19 +71,20 @@ class Site(Spec):
     topology_key: str = ""
     block_hosts: int | None = None
     queue: str = ""
-    grace_s: int = 300
+    grace_s: int | None = None
 
     def __post_init__(self) -> None:
         require_one_of(self, "engine", ENGINES)
         require_one_of(self, "kind", KINDS)
-        require_count(self, "grace_s", least=SAVE_MARGIN_S + 1, most=86_400)
+        if self.grace_s is not None:
+            require_count(self, "grace_s", least=SAVE_MARGIN_S + 1, most=86_400)
         if self.block_hosts is not None:
             require_count(self, "block_hosts", most=10**6)
         if not self.image or not self.image.isprintable() or " " in self.image:
             raise fault(self, "image", self.image, "must name a container image")
         for name in ("name", "namespace", "claim", "queue"):
             value = getattr(self, name)
-            if value and (not SECRET_FREE.fullmatch(value) or len(value) > LONGEST_NAME):
+            if value and (not LABEL.fullmatch(value) or len(value) > LONGEST_NAME):
                 rule = f"must be at most {LONGEST_NAME} of a-z, 0-9 and -, a letter or digit last"
                 raise fault(self, name, value, rule)
         if self.kind == "trainjob" and self.engine == "gigafactory":
@@ -104,11 +107,23 @@ def config_files(order: Handover, site: Site) -> dict[str, str]:
     return told
 
 
-def grace_note(site: Site) -> str:
+def grace_s(order: Handover, site: Site) -> int:
+    """Return the seconds between SIGTERM and SIGKILL.
+
+    Two steps, since one runs already and all ranks must agree, and a checkpoint to storage.
+    """
+    if site.grace_s is not None:
+        return site.grace_s
+    saved = checkpoint_of(order.plan.model, order.plan.layout)
+    written_s = float(saved.blocking_s + saved.write_s)
+    return ceil(2 * order.step_time_s + written_s) + 2 * SAVE_MARGIN_S
+
+
+def grace_note(order: Handover, site: Site) -> str:
     """Return the note on what is left between SIGTERM and SIGKILL."""
     if site.engine == "torchtitan":
         return "SIGTERM: torchtitan saves nothing on it; the last checkpoint counts."
-    return f"SIGTERM: {site.grace_s} s for a last checkpoint; --grace for larger models."
+    return f"SIGTERM: {grace_s(order, site)} s for two steps and a last checkpoint (--grace)."
 
 
 def pod(order: Handover, site: Site, *, hosts_per_job: int) -> dict[str, Any]:
@@ -118,7 +133,7 @@ def pod(order: Handover, site: Site, *, hosts_per_job: int) -> dict[str, Any]:
     shared = {"name": "shared", "persistentVolumeClaim": {"claimName": site.claim}}
     return {
         "restartPolicy": "Never",
-        "terminationGracePeriodSeconds": site.grace_s,
+        "terminationGracePeriodSeconds": grace_s(order, site),
         "tolerations": [{"key": device, "operator": "Exists", "effect": "NoSchedule"}],
         "containers": [_container(order, site, hosts_per_job, {device: str(order.host_gpus)})],
         "volumes": [
@@ -135,7 +150,7 @@ def _container(
     told: dict[str, Any] = {
         "name": JOB,
         "image": site.image,
-        "command": ["bash", "-ec", _command(order, site)],
+        "command": ["bash", "-ec", _command(site)],
         "env": _environment(order, site, hosts_per_job),
         "ports": [{"containerPort": PORT, "name": "rendezvous"}],
         "resources": {"limits": devices},
@@ -165,7 +180,7 @@ def _probes(order: Handover) -> dict[str, Any]:
 def _environment(order: Handover, site: Site, hosts_per_job: int) -> list[dict[str, Any]]:
     """Return what torchrun reads; Kubeflow sets the rendezvous itself."""
     name = site.name_of(order)
-    end = str(site.grace_s - SAVE_MARGIN_S)
+    end = str(grace_s(order, site) - SAVE_MARGIN_S)
     told = {"TORCH_ELASTIC_SHUTDOWN_TIMEOUT": end, "RUN_FOLDER": _run_folder(order, site)}
     if site.kind == "jobset":
         told |= {
@@ -193,7 +208,7 @@ def _run_folder(order: Handover, site: Site) -> str:
     return f"{SHARED_FOLDER}/runs/{site.name_of(order)}-{order.plan_hash[:12]}"
 
 
-def _command(order: Handover, site: Site) -> str:
+def _command(site: Site) -> str:
     """Return the shell line of a host; ranks follow the pods' own order."""
     rank = "export PET_NODE_RANK=$((JOB_INDEX * HOSTS_PER_JOB + JOB_COMPLETION_INDEX))\n"
     lines = rank if site.kind == "jobset" else ""

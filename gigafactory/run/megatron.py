@@ -187,7 +187,8 @@ def _launch(order: Handover, groups: list[str]) -> str:
         '"${MEGATRON_LM:?checkout of Megatron-LM}/pretrain_gpt.py"',
         " ".join(f'"${{{name}[@]}}"' for name in groups) + ' "$@"',
     ]
-    return f"""\
+    return (
+        f"""\
 MASTER="{master}" PORT="${{MASTER_PORT:-29500}}"
 if [[ -n "${{NODE_RANK:-}}" ]]; then
   RENDEZVOUS=(--node-rank="$NODE_RANK" --master-addr="$MASTER" --master-port="$PORT")
@@ -197,4 +198,7 @@ else
   RENDEZVOUS+=(--max-restarts={order.training.max_restarts})
 fi
 
-""" + " \\\n  ".join(words) + "\n"
+"""
+        + " \\\n  ".join(words)
+        + "\n"
+    )

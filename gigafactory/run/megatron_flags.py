@@ -33,7 +33,8 @@ BF16_BYTES: Final = 2.0
 def model_flags(order: Handover) -> list[str]:
     """Return the shape of the model."""
     model, layout = order.plan.model, order.plan.layout
-    positions = max(model.context_length, layout.seq_len)
+    table = model.positions == "learned"  # one row per position, and no more
+    positions = model.context_length if table else max(model.context_length, layout.seq_len)
     told = [
         f"--num-layers {model.num_layers}",
         f"--hidden-size {model.hidden_size}",
@@ -239,11 +240,12 @@ def checkpoint_flags(order: Handover) -> list[str]:
     """Return where, when and how the state is saved."""
     folder = '"${CHECKPOINT_DIR:?shared folder of the checkpoints}"'
     sharded = is_fully_sharded(order.plan.layout)
+    every = order.checkpoint_steps
     told = [
         f"--save {folder}",
         f"--load {folder}",
-        f"--save-interval {order.checkpoint_steps}",
-        f"--save-retain-interval {order.checkpoint_steps * ceil(order.steps / order.checkpoint_steps)}",
+        f"--save-interval {every}",
+        f"--save-retain-interval {every * ceil(order.steps / every)}",  # the newest alone is kept
         f"--ckpt-format {'fsdp_dtensor' if sharded else 'torch_dist'}",
     ]
     if order.plan.checkpoint.asynchronous:

@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 from gigafactory.cost.schedule import chunk_layers
-from gigafactory.spec.layout import Layout
-from gigafactory.spec.model import Model
+
+if TYPE_CHECKING:
+    from gigafactory.spec.layout import Layout
+    from gigafactory.spec.model import Model
 
 
 def placement(model: Model, layout: Layout) -> tuple[range, ...]:
@@ -14,6 +18,7 @@ def placement(model: Model, layout: Layout) -> tuple[range, ...]:
     last one also holds norm, logits and loss; each may go without a layer for that.
 
     >>> from gigafactory.catalog import loader
+    >>> from gigafactory.spec.layout import Layout
     >>> split = Layout(data_parallel=1, global_batch_size=16, seq_len=8192, pipeline_parallel=16)
     >>> [len(layers) for layers in placement(loader.model("llama-3.1-405b"), split)][:2]
     [7, 8]

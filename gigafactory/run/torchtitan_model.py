@@ -81,11 +81,12 @@ def _constants(order: Handover) -> str:
     latent = model.latent_attention
     head_dim = latent.rope_head_dim if latent else model.head_dim
     longest = max(model.context_length, layout.seq_len)
+    rope = f"dim={head_dim}, max_seq_len={longest}, theta={order.rope_base}"
     return (
         f"LAYERS = {model.num_layers}\n"
         f"HIDDEN = {model.hidden_size}\n"
         f"VOCABULARY = {model.vocab_size}\n"
-        f"ROPE = ComplexRoPE.Config(dim={head_dim}, max_seq_len={longest}, theta={order.rope_base})\n"
+        f"ROPE = ComplexRoPE.Config({rope})\n"
     )
 
 

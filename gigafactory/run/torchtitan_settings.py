@@ -31,7 +31,7 @@ def pipeline_schedule(layout: Layout) -> str | None:
     """
     vpp = layout.virtual_pipeline
     if layout.schedule == "dualpipe":
-        return "DualPipeV" if vpp == 2 else None  # noqa: PLR2004
+        return "DualPipeV" if vpp == 2 else None
     if layout.schedule == "zero-bubble":
         return "InterleavedZeroBubble" if vpp > 1 else None
     return "Interleaved1F1B" if vpp > 1 else "1F1B"
@@ -123,7 +123,9 @@ def _optimizer_code(order: Handover) -> str:
     training = order.training
     pieces = placement(order.plan.model, order.plan.layout)
     decays = f"{training.weight_decay:g}"
-    groups = [(".*", decays)] if any(not len(p) for p in pieces) else [("norm", "0.0"), (".*", decays)]
+    groups = (
+        [(".*", decays)] if any(not len(p) for p in pieces) else [("norm", "0.0"), (".*", decays)]
+    )
     text = "".join(f'            adamw(r"{pattern}", {decay}),\n' for pattern, decay in groups)
     return f"""\
 def adamw(pattern: str, weight_decay: float) -> ParamGroupConfig:

@@ -40,11 +40,12 @@ KEPT = (
 def stand_in_for_a_gpu() -> None:
     """Answer what the checks ask of a device; and give Python 3.11 the decorator of 3.12."""
     if not hasattr(typing, "override"):
-        typing.override = typing_extensions.override  # type: ignore[attr-defined]
+        setattr(typing, "override", typing_extensions.override)  # noqa: B010
     properties = types.SimpleNamespace(major=9, minor=0, multi_processor_count=132)
     torch.cuda.is_available = lambda: True
-    torch.cuda.get_device_capability = lambda *_: (9, 0)  # type: ignore[assignment]
-    torch.cuda.get_device_properties = lambda *_: properties  # type: ignore[assignment]
+    answers = {"get_device_capability": (9, 0), "get_device_properties": properties}
+    for name, answer in answers.items():
+        setattr(torch.cuda, name, lambda *_, answer=answer: answer)
     torch.cuda.current_device = lambda: 0
 
 
@@ -60,22 +61,21 @@ def stand_in_for_transformer_engine() -> None:
 
 def read(case: dict[str, Any]) -> dict[str, Any]:
     """Return what Megatron-LM makes of one argument list."""
-    from megatron.core.transformer.pipeline_parallel_layer_layout import (  # type: ignore[import-not-found]
+    from megatron.core.transformer.pipeline_parallel_layer_layout import (
         PipelineParallelLayerLayout,
     )
-    from megatron.training.argument_utils import (  # type: ignore[import-not-found]
+    from megatron.training.argument_utils import (
         core_transformer_config_from_args,
     )
-    from megatron.training.arguments import (  # type: ignore[import-not-found]
+    from megatron.training.arguments import (
         parse_args,
         validate_args,
     )
-    from megatron.training.vocab_utils import (  # type: ignore[import-not-found]
-        calculate_padded_vocab_size,
-    )
-
-    from megatron.training.training import (  # type: ignore[import-not-found]
+    from megatron.training.training import (
         num_floating_point_operations,
+    )
+    from megatron.training.vocab_utils import (
+        calculate_padded_vocab_size,
     )
 
     sys.argv = ["pretrain_gpt.py", *case["argv"]]
@@ -109,7 +109,7 @@ def main() -> None:
         with contextlib.redirect_stdout(sys.stderr):
             try:
                 answers[case["name"]] = read(case)
-            except (Exception, SystemExit) as error:  # noqa: BLE001
+            except (Exception, SystemExit) as error:
                 answers[case["name"]] = {"error": f"{type(error).__name__}: {error}"}
     json.dump(answers, sys.stdout, default=str)
 
