@@ -13,22 +13,22 @@ from gigafactory.errors import SpecError
 from gigafactory.run.ledger import History, Ledger, history, seconds_of
 from gigafactory.spec.base import Spec
 from gigafactory.spec.interval import Interval
-from gigafactory.spec.run import Event, RunResult, StepRecord
 from gigafactory.units import SECONDS_PER_HOUR, show
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from gigafactory.compare.promised import Promised
+    from gigafactory.spec.run import Event, RunResult, StepRecord
 
 BLOCKS: Final = 10  # equal stretches of recent steps whose pace spans the time left
 BLOCK_STEPS: Final = 5  # least steps of one
 GOODPUT_RESOLUTION: Final = 0.01  # closer to the plan than a point is on it: host gaps, rounding
-NO_RESULT: Final = ("dead", "hung")
+BLOCK_MOST: Final = 100  # most steps of one
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Seen(Spec):
+class Seen:
     """What was read of a run folder at one moment.
 
     Attributes:
@@ -52,8 +52,8 @@ class Row(Spec):
 
     Attributes:
         measured: None where nothing tells it yet.
-        outside: It lies outside the plan's interval, on the side that is trouble or not.
-        trouble: It lies on the side that is.
+        outside: It lies outside the plan's interval.
+        trouble: It lies there on the side that is bad news.
     """
 
     name: str
@@ -124,13 +124,13 @@ def status(promised: Promised, seen: Seen) -> Status:
 
 def _state(seen: Seen) -> str:
     """Return the state; a live run goes before the result that an earlier process left."""
-    if seen.live is not True and seen.result is not None:
+    ended = seen.live is not True or (seen.events and seen.events[-1].kind == "finish")
+    if ended and seen.result is not None:
         return seen.result.state
-    silent_s = seen.now - _last_sign(seen)
     if seen.live is False:
         return "dead"
-    if silent_s > seen.hang_s:
-        return "hung" if seen.live else "dead"
+    if seen.now - _last_sign(seen) > seen.hang_s:
+        return "hung"
     return "running" if seen.steps else "waiting"
 
 
@@ -156,41 +156,50 @@ def _state_troubles(state: str, seen: Seen) -> list[str]:
 
 
 def _rows(promised: Promised, measured: Measured | None, told: History) -> tuple[Row, ...]:
-    """Return every number that a plan promises and a run measures.
-
-    Step time, speed and utilization are told by the median of the last steps, where these are
-    enough; before that nothing is called drift.
-    """
-    step_s = promised.step_time_s
-    recent = measured.pace.recent_s if measured else None
-    now_s = recent if recent is not None or measured is None else measured.pace.mean_s
-    faster = None if now_s is None else step_s.expected / now_s
-    drift = (
-        recent is not None and not step_s.low <= recent <= step_s.high and step_s.low < step_s.high
-    )
-    slow = drift and recent is not None and recent > step_s.high
+    """Return every number that a plan promises and a run measures."""
     good = promised.goodput(told.end_s - told.first_step_s)
     kept = measured.comparable if measured else None
     below = kept is not None and kept < good.low - GOODPUT_RESOLUTION
-    memory = measured.memory_bytes if measured else None
-    capacity = promised.prediction.memory_capacity_bytes
-    need = promised.memory_bytes
-    above = memory is not None and memory > (need.high if need.low < need.high else capacity)
-
-    def speed(name: str, unit: str, predicted: Interval) -> Row:
-        value = None if faster is None else predicted.expected * faster
-        return Row(name=name, unit=unit, predicted=predicted, measured=value, outside=drift)
-
     return (
-        Row(name="step time", unit="s", predicted=step_s, measured=now_s, outside=drift,
-            trouble=slow),
-        speed("speed", "tokens/s", promised.tokens_per_s),
-        speed("MFU", "share", promised.mfu),
-        Row(name="memory", unit="B", predicted=need, measured=memory, outside=above,
-            trouble=above),
+        *_pace_rows(promised, measured),
+        _memory_row(promised, measured.memory_bytes if measured else None),
         Row(name="goodput", unit="share", predicted=good, measured=kept, outside=below,
             trouble=below),
     )  # fmt: skip
+
+
+def _pace_rows(promised: Promised, measured: Measured | None) -> tuple[Row, ...]:
+    """Return step time, speed and utilization by the median of the last steps.
+
+    Where these are too few the mean of all stands there, and nothing is called drift; nor is it
+    where the plan's step time has no width.
+    """
+    step_s, pace = promised.step_time_s, measured.pace if measured else None
+    recent_s = pace.recent_s if pace else None
+    drift = (
+        recent_s is not None
+        and step_s.low < step_s.high
+        and not (step_s.low <= recent_s <= step_s.high)
+    )
+    now_s = (pace.mean_s if recent_s is None else recent_s) if pace else None
+    rows = [Row(name="step time", unit="s", predicted=step_s, measured=now_s, outside=drift,
+                trouble=drift and now_s is not None and now_s > step_s.high)]  # fmt: skip
+    for name, unit, predicted in (
+        ("speed", "tokens/s", promised.tokens_per_s),
+        ("MFU", "share", promised.mfu),
+    ):
+        value = None if now_s is None else predicted.expected * step_s.expected / now_s
+        rows.append(Row(name=name, unit=unit, predicted=predicted, measured=value, outside=drift))
+    return tuple(rows)
+
+
+def _memory_row(promised: Promised, peak: float | None) -> Row:
+    """Return the peak; it is trouble above the promise's width, or without one above capacity."""
+    need = promised.memory_bytes
+    most = need.high if need.low < need.high else promised.prediction.memory_capacity_bytes
+    above = peak is not None and peak > most
+    return Row(name="memory", unit="B", predicted=need, measured=peak, outside=above,
+               trouble=above)  # fmt: skip
 
 
 def _row_troubles(rows: tuple[Row, ...]) -> list[str]:
@@ -208,7 +217,7 @@ def _left_s(promised: Promised, seen: Seen, left: int) -> Interval:
     The lowest, the mean and the highest of the last `BLOCKS` stretches of equal steps, stalls and
     restarts in; the plan's step time and goodput before there are enough steps.
     """
-    ends = np.array([seconds_of(s.time) for s in seen.steps[-BLOCKS * RECENT_PER_BLOCK :]])
+    ends = np.array([seconds_of(s.time) for s in seen.steps[-BLOCKS * BLOCK_MOST - 1 :]])
     size = (len(ends) - 1) // BLOCKS
     if size < BLOCK_STEPS:
         step_s, good = promised.step_time_s, promised.estimate.goodput
@@ -224,6 +233,3 @@ def _left_s(promised: Promised, seen: Seen, left: int) -> Interval:
         expected=left * float(min(max(paces.mean(), paces.min()), paces.max())),
         high=left * float(paces.max()),
     )
-
-
-RECENT_PER_BLOCK: Final = 100
