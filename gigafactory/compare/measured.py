@@ -25,6 +25,9 @@ if TYPE_CHECKING:
 
 RECENT: Final = 50  # steps whose median tells drift
 ENOUGH: Final = 20  # fewer do not
+# Megatron-LM keeps its parameters in bf16 also where it multiplies in 8 or 4 bits.
+PARAMS_DTYPE: Final = {"fp32": "torch.float32", "fp16": "torch.float16", "bf16": "torch.bfloat16",
+                       "fp8": "torch.bfloat16", "nvfp4": "torch.bfloat16"}  # fmt: skip
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -105,6 +108,7 @@ def measure_log(log: Log, promised: Promised) -> Measured:
         SpecError: No line of it can be used, or its batch is another than the plan's.
     """
     layout = promised.plan.layout
+    _require_same(log, promised)
     points = [p for p in log.points if p.global_batch_size in (None, layout.global_batch_size)]
     if not points:
         raise SpecError(
@@ -127,6 +131,29 @@ def measure_log(log: Log, promised: Promised) -> Measured:
         steps=max(p.step for p in points),
         interruptions=log.restarts,
     )
+
+
+def _require_same(log: Log, promised: Promised) -> None:
+    """Refuse a log whose engine was given another model, layout or precision than the plan's."""
+    model, layout = promised.plan.model, promised.plan.layout
+    wanted = {
+        "num_layers": model.num_layers,
+        "hidden_size": model.hidden_size,
+        "num_attention_heads": model.num_heads,
+        "seq_length": layout.seq_len,
+        "world_size": layout.num_gpus,
+        "tensor_model_parallel_size": layout.tensor_parallel,
+        "pipeline_model_parallel_size": layout.pipeline_parallel,
+        "micro_batch_size": layout.micro_batch_size,
+        "params_dtype": PARAMS_DTYPE.get(layout.precision, ""),
+    }
+    faults = [
+        f"{log.name}: {name} must be the plan's {wanted[name]}, got {value}"
+        for name, value in log.arguments.items()
+        if value != str(wanted.get(name, value))
+    ]
+    if faults:
+        raise SpecError("; ".join(faults), field="log")
 
 
 def _pace(times: Floats) -> Pace:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import datetime as dt
 from dataclasses import dataclass
 from math import ceil, isfinite
 from typing import TYPE_CHECKING, Final
@@ -13,13 +14,14 @@ from gigafactory.errors import SpecError
 from gigafactory.run.ledger import History, Ledger, history, seconds_of
 from gigafactory.spec.base import Spec
 from gigafactory.spec.interval import Interval
+from gigafactory.spec.run import Event
 from gigafactory.units import SECONDS_PER_HOUR, show
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from gigafactory.compare.promised import Promised
-    from gigafactory.spec.run import Event, RunResult, StepRecord
+    from gigafactory.spec.run import RunResult, StepRecord
 
 BLOCKS: Final = 10  # equal stretches of recent steps whose pace spans the time left
 BLOCK_STEPS: Final = 5  # least steps of one
@@ -97,7 +99,8 @@ def status(promised: Promised, seen: Seen) -> Status:
     """Return how a run stands."""
     state = _state(seen)
     goes_on = state in ("running", "waiting", "hung")
-    told = history(seen.steps, seen.events, seen.lost, seen.now if goes_on else None)
+    events = [*seen.events, _silence(seen.now)] if state == "hung" else seen.events
+    told = history(seen.steps, events, seen.lost, seen.now if goes_on else None)
     try:
         measured = measure_run(seen.steps, seen.events, seen.lost)
     except SpecError:  # no step yet that can be used
@@ -132,6 +135,11 @@ def _state(seen: Seen) -> str:
     if seen.now - _last_sign(seen) > seen.hang_s:
         return "hung"
     return "running" if seen.steps else "waiting"
+
+
+def _silence(now: float) -> Event:
+    """Return a hang that lasts until now, as the watchdog would have written it."""
+    return Event(time=dt.datetime.fromtimestamp(now, dt.UTC).isoformat(), kind="hang")
 
 
 def _last_sign(seen: Seen) -> float:
@@ -203,12 +211,21 @@ def _memory_row(promised: Promised, peak: float | None) -> Row:
 
 
 def _row_troubles(rows: tuple[Row, ...]) -> list[str]:
-    sides = {"goodput": "below"}
-    return [
-        f"{row.name} is {sides.get(row.name, 'above')} the plan's interval"
-        for row in rows
-        if row.trouble
-    ]
+    """Return one sentence for every number that is trouble, with both sides."""
+    found = []
+    for row in rows:
+        if not row.trouble or row.measured is None:
+            continue
+        side = "below" if row.measured < row.predicted.expected else "above"
+        low, value, high = (_shown(x, row.unit) for x in
+                            (row.predicted.low, row.measured, row.predicted.high))  # fmt: skip
+        between = f"{low} to {high}" if low != high else low
+        found.append(f"{row.name} {value} is {side} the plan's {between}")
+    return found
+
+
+def _shown(value: float, unit: str) -> str:
+    return f"{value:.1%}" if unit == "share" else show(value, unit)
 
 
 def _left_s(promised: Promised, seen: Seen, left: int) -> Interval:

@@ -125,15 +125,15 @@ def _numbers(told: Comparison) -> Sheet:
     rows = [
         ("step time", *_pair(ours.step_time_s, measured.pace.mean_s, "s")),
         ("tokens/s", *_counts(ours.tokens_per_s, measured.tokens_per_s)),
-        ("MFU", share(ours.mfu.expected), share(mfu), _error(ours.mfu.expected, mfu)),
+        ("MFU", share(ours.mfu.expected), share(mfu), _points(ours.mfu.expected, mfu)),
         ("memory", *_pair(ours.memory_bytes, measured.memory_bytes, "B")),
     ]
     if measured.ledger is not None and measured.comparable is not None:
         good = ours.goodput(measured.ledger.wall_s).expected
         rows += [
-            ("goodput, by losses a plan prices", share(good), share(measured.comparable),
-             _error(good, measured.comparable)),
-            ("goodput, all losses", "", share(measured.ledger.goodput), ""),
+            ("goodput, by losses a plan prices", f"{good:.1%}", f"{measured.comparable:.1%}",
+             _points(good, measured.comparable)),
+            ("goodput, all losses", "", f"{measured.ledger.goodput:.1%}", ""),
         ]  # fmt: skip
     expected = (
         f"{measured.ledger.wall_s / ours.estimate.mtbf_s.expected:.2g}" if measured.ledger else ""
@@ -158,6 +158,10 @@ def _counts(predicted: Interval, measured: float) -> tuple[str, str, str]:
 
 def _error(predicted: float, measured: float | None) -> str:
     return f"{predicted / measured - 1:+z.1%}" if measured else ""
+
+
+def _points(predicted: float, measured: float) -> str:
+    return f"{100 * (predicted - measured):+z.1f} points"
 
 
 def gap_sheet(gap: Gap, name: str) -> Sheet:

@@ -10,7 +10,7 @@ from gigafactory.report.as_json import SCHEMA, plain
 from gigafactory.report.curve import curve
 from gigafactory.report.sheet import BAR_WIDTH, bar
 from gigafactory.report.words import count, duration, layout_words, share
-from gigafactory.units import show
+from gigafactory.units import SECONDS_PER_DAY, show
 
 if TYPE_CHECKING:
     from rich.text import Text
@@ -26,6 +26,9 @@ LEFT: Final = 78  # columns of the left half then
 LEAST_PLOT: Final = 3
 MOST_PLOT: Final = 10
 MOST_EVENTS: Final = 6
+MOST_LOSSES: Final = 4
+LEAST_LOSS: Final = 5e-4  # of the time; smaller ones are not told
+INTERVALS: Final = 70  # columns below which the promises stand without their ends
 COLOURS: Final = {
     "running": "green", "finished": "green", "waiting": "cyan", "stopped": "yellow",
 }  # fmt: skip
@@ -105,7 +108,7 @@ def frame(view: View, width: int, height: int) -> list[Text]:
     """Return a screen of at most `height` lines of at most `width` columns."""
     head, troubles = _head(view), _troubles(view)
     body_height = max(height - len(head) - len(troubles), 1)
-    left = [*_numbers(view.status), *_time(view.status)]
+    left = [*_numbers(view.status, width), *_time(view.status)]
     if width >= WIDE:
         right = _beside(view, width - LEFT - 2, max(body_height, len(left)))
         body = _halves(left, right)
@@ -129,12 +132,12 @@ def _head(view: View) -> list[Text]:
     title = f"{plan.model.name} on {plan.layout.num_gpus:,} GPUs of {plan.cluster.name}"
     colour = COLOURS.get(now.state, "red")
     done = min(now.step / now.steps, 1.0) if now.steps else 0.0
-    progress = f"{bar(done):<{BAR_WIDTH}} step {now.step:,} of {now.steps:,}, "
-    told = f"{count(now.tokens)} tokens, {_left(now)}"
+    told = f" step {now.step:,} of {now.steps:,}, {count(now.tokens)} tokens"
+    layout = f"{layout_words(plan.layout)}, {plan.layout.precision}, {plan.software}"
     return [
         _text((title, "bold"), "  ", (now.state, f"bold {colour}"), f"  {_clock(now.moment)}"),
-        _text((f"{layout_words(plan.layout)}, {plan.layout.precision}, {plan.software}", "dim")),
-        _text((progress[:BAR_WIDTH], "cyan"), progress[BAR_WIDTH:], told),
+        _text((f"{bar(done):·<{BAR_WIDTH}}", "cyan"), told),
+        _text(_left(now), (f"  {layout}", "dim")),
         _text(""),
     ]
 
@@ -144,21 +147,24 @@ def _left(now: Status) -> str:
     if now.left_s is None:
         return f"took {duration(now.so_far.wall_s)}"
     left = now.left_s
-    end = _clock(now.moment + left.expected)[:16].replace("T", " ")
-    return f"{duration(left.expected)} left ({duration(left.low)} to {duration(left.high)}), {end}"
+    end = _clock(now.moment + left.expected)
+    when = end[11:16] if left.expected < SECONDS_PER_DAY else end[:10]
+    return f"{duration(left.expected)} left ({duration(left.low)} to {duration(left.high)}), {when}"
 
 
-def _numbers(now: Status) -> list[Text]:
+def _numbers(now: Status, width: int) -> list[Text]:
     """Return every number beside its promise; outside it is marked."""
-    lines = [_text((f"{'':<10}{'predicted':>14}{'low to high':>26}{'measured':>14}", "dim"))]
+    wide = 26 if width >= INTERVALS else 0
+    ends = "low to high" if wide else ""
+    lines = [_text((f"{'':<10}{'predicted':>14}{ends:>{wide}}{'measured':>14}", "dim"))]
     for row in now.rows:
         low, high = _shown(row, row.predicted.low), _shown(row, row.predicted.high)
-        between = f"{low} to {high}" if row.predicted.low < row.predicted.high else ""
+        between = f"{low} to {high}" if wide and row.predicted.low < row.predicted.high else ""
         measured = "" if row.measured is None else _shown(row, row.measured)
         colour = "bold red" if row.trouble else "yellow" if row.outside else ""
         lines.append(
             _text(
-                f"{row.name:<10}{_shown(row, row.predicted.expected):>14}{between:>26}",
+                f"{row.name:<10}{_shown(row, row.predicted.expected):>14}{between:>{wide}}",
                 (f"{measured:>14}", colour),
                 (f"  {_verdict(row)}", colour or "dim"),
             )
@@ -189,16 +195,16 @@ def _time(now: Status) -> list[Text]:
     if now.last_hour.wall_s < now.so_far.wall_s:
         spans.append(("last hour", now.last_hour))
     for name, ledger in spans:
-        told = f"{name:<10}{share(ledger.goodput):>6} of {duration(ledger.wall_s)} trained"
-        lost = ", ".join(
-            f"{LOST[k]} {share(v / ledger.wall_s)}" for k, v in ledger.lost()[:5]
-            if v / ledger.wall_s >= 5e-4
-        )  # fmt: skip
-        lines.append(_text(told, (f"; lost: {lost}" if lost else "", "dim")))
-    if now.interruptions:
-        lines.append(
-            _text(f"{'':<10}{now.interruptions} interruption{'s' * (now.interruptions > 1)}")
-        )
+        told = f"{name:<10}{share(ledger.goodput)} of {duration(ledger.wall_s)} trained"
+        if name == "so far" and now.interruptions:
+            told += f", {now.interruptions} interruption{'s' * (now.interruptions > 1)}"
+        lost = [
+            f"{LOST[what]} {share(seconds / ledger.wall_s)}"
+            for what, seconds in ledger.lost()[:MOST_LOSSES]
+            if seconds >= LEAST_LOSS * ledger.wall_s
+        ]
+        lines.append(_text(told))
+        lines += [_text((f"{'':<10}lost: {', '.join(lost)}", "dim"))] if lost else []
     return lines
 
 

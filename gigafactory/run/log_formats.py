@@ -69,6 +69,13 @@ MEGATRON_BATCH: Final = re.compile(r"\bglobal batch size:\s*(\d+)")
 MEGATRON_MEMORY: Final = re.compile(
     r"\(after \d+ iterations\) memory \(MB\) \|.*?max reserved:\s*([\d.]+)"
 )
+# How Megatron-LM prints its arguments at the start, and what a plan calls them.
+MEGATRON_ARGUMENT: Final = re.compile(r"\b([a-z_0-9]+) \.{2,} (\S+)\s*$")
+ARGUMENTS: Final = (
+    "num_layers", "hidden_size", "num_attention_heads", "seq_length", "world_size",
+    "tensor_model_parallel_size", "pipeline_model_parallel_size", "micro_batch_size",
+    "params_dtype",
+)  # fmt: skip
 TITAN: Final = re.compile(
     rf"\bstep:\s*(\d+)\s+loss:\s*{NUMBER}.*?\bmemory:\s*([\d.]+)GiB.*?\b(?:tps|wps):\s*([-\d,.]+)"
 )
@@ -141,6 +148,12 @@ def reserved_bytes(text: str) -> float | None:
     """Return the peak that a line of Megatron-LM reports for its rank."""
     found = MEGATRON_MEMORY.search(text)
     return float(found[1]) * MIB if found else None
+
+
+def argument(text: str) -> tuple[str, str] | None:
+    """Return the name and value of an argument that Megatron-LM prints, if it is one to check."""
+    found = MEGATRON_ARGUMENT.search(text)
+    return (found[1], found[2]) if found and found[1] in ARGUMENTS else None
 
 
 def csv_point(row: Mapping[str, str], line: int) -> Point:

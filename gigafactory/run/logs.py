@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import csv
 import re
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Final, NamedTuple
 
 from gigafactory.errors import SpecError
@@ -12,6 +12,7 @@ from gigafactory.run.log_formats import (
     CSV_COLUMNS,
     FORMATS,
     Point,
+    argument,
     csv_point,
     reserved_bytes,
 )
@@ -36,6 +37,7 @@ class Log(Spec):
         points: One per line of a step, echoes of other ranks left out.
         restarts: Times that the steps began again at an earlier one.
         memory_bytes: Peak of the fullest rank, as the allocator reserved it; None if not told.
+        arguments: Of the engine, where it prints them.
     """
 
     name: str
@@ -43,13 +45,15 @@ class Log(Spec):
     points: tuple[Point, ...]
     restarts: int
     memory_bytes: float | None
+    arguments: dict[str, str] = field(default_factory=dict, hash=False)
 
 
 class _Told(NamedTuple):
-    """What one file tells; peaks also from lines that tell no step."""
+    """What one file tells; peaks and arguments also from lines that tell no step."""
 
     points: list[Point]
     peaks: list[float]
+    arguments: dict[str, str]
 
 
 def read_log(paths: Sequence[Path]) -> Log:
@@ -74,6 +78,7 @@ def read_log(paths: Sequence[Path]) -> Log:
         points=tuple(points),
         restarts=restarts,
         memory_bytes=max((peak for one in told for peak in one.peaks), default=None),
+        arguments={name: value for one in told for name, value in one.arguments.items()},
     )
 
 
@@ -83,7 +88,7 @@ def _file(path: Path, faults: list[str]) -> _Told:
         text = path.read_text(encoding="utf-8", errors="replace")
     except OSError as error:
         faults.append(f"{path}: cannot be read: {error.strerror}")
-        return _Told([], [])
+        return _Told([], [], {})
     before = len(faults)
     head = text.lstrip("\ufeff").split("\n", 1)[0]
     is_table = path.suffix.lower() == ".csv" or set(CSV_COLUMNS) <= {
@@ -112,19 +117,26 @@ def _faults_of(path: Path, points: list[Point]) -> list[str]:
 
 def _lines(text: str) -> _Told:
     """Return what the lines of a log tell; a progress bar redraws its line after a return."""
-    told = _Told([], [])
+    told = _Told([], [], {})
     for number, line in enumerate(text.split("\n"), start=1):
         for part in COLOUR.sub("", line).split("\r"):
-            peak = reserved_bytes(part)
-            if peak is not None:
-                told.peaks.append(peak)
-            for parse in FORMATS.values():
-                point = parse(part, number)
-                if point is not None:
-                    told.points.append(point)
-                    told.peaks.extend([point.memory_bytes] if point.memory_bytes else [])
-                    break
+            _line(part, number, told)
     return told
+
+
+def _line(text: str, number: int, told: _Told) -> None:
+    """Note what one line tells."""
+    for parse in FORMATS.values():
+        point = parse(text, number)
+        if point is not None:
+            told.points.append(point)
+            told.peaks.extend([point.memory_bytes] if point.memory_bytes else [])
+            return
+    peak, given = reserved_bytes(text), argument(text)
+    if peak is not None:
+        told.peaks.append(peak)
+    if given is not None:
+        told.arguments[given[0]] = given[1]
 
 
 def _table(path: Path, text: str, faults: list[str]) -> _Told:
@@ -133,7 +145,7 @@ def _table(path: Path, text: str, faults: list[str]) -> _Told:
     missing = [name for name in CSV_COLUMNS if name not in (reader.fieldnames or ())]
     if missing:
         faults.append(f"{path}: column missing: {', '.join(missing)}")
-        return _Told([], [])
+        return _Told([], [], {})
     points: list[Point] = []
     wrong: list[str] = []
     for row in reader:
@@ -142,7 +154,7 @@ def _table(path: Path, text: str, faults: list[str]) -> _Told:
         except (ValueError, TypeError) as error:
             wrong.append(f"{path}: line {reader.line_num}: {error}")
     faults += wrong[:MOST_FAULTS]
-    return _Told(points, [p.memory_bytes for p in points if p.memory_bytes])
+    return _Told(points, [p.memory_bytes for p in points if p.memory_bytes], {})
 
 
 def _generations(found: list[Point]) -> tuple[list[Point], int]:
