@@ -3,9 +3,10 @@
 A gap is the time between two steps, before the first and after the last. Most are nothing; where
 events stand in one, they say what went on, by these rules:
 
-* `start` and `resume` are written by a process that is ready to train. `duration_s` is the time
-  since it began, of which `values` may name `initialisation_s`, `preparation_s`, `data_s`,
-  `restore_s` in that order; what they leave is preparation, or restoring for a `resume` without.
+* `start` is written by a process that begins or is ready to train, `resume` by one that is ready to
+  go on. `duration_s` is the time since it began, of which `values` may name `initialisation_s`,
+  `preparation_s`, `data_s`, `restore_s` in that order; what they leave is preparation, as is all
+  time from there to the first step.
 * All time from the last step to the `restart`, `start` or `resume` that ends an outage is recovery.
 * A `restart` (the launcher's) begins the start-up of new processes: initialisation.
 * `evaluate` and `checkpoint_end` with `duration_s`, and the time from `checkpoint_begin` to
@@ -180,10 +181,7 @@ def _setup(event: Event, at: float, earliest: float) -> list[Piece]:
             pieces.append(Piece(reached, category))
             reached = min(reached + event.values[name], at)
     if reached < at:
-        told = any(name in event.values for name in SETUP)
-        whole = event.kind == "resume" and not told
-        rest = Category.CHECKPOINT_RESTORE if whole else Category.TRAINING_PREPARATION
-        pieces.append(Piece(reached, rest))
+        pieces.append(Piece(reached, Category.TRAINING_PREPARATION))
     return [*pieces, Piece(at, Category.TRAINING_PREPARATION)]
 
 

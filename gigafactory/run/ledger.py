@@ -150,7 +150,9 @@ def _in_time(
     steps: Sequence[StepRecord], lost: Sequence[StepRecord]
 ) -> tuple[list[StepRecord], Floats, NDArray[np.bool_]]:
     """Return all steps that were made in the order of time, their ends, and which of them count."""
-    ends = np.concatenate([_steady([seconds_of(s.time) for s in of]) for of in (lost, steps)])
+    # Lost steps come in the order they were lost in, which may be another than that of time.
+    gone = np.array([seconds_of(s.time) for s in lost])
+    ends = np.concatenate([gone, _steady([seconds_of(s.time) for s in steps])])
     order = np.argsort(ends, kind="stable")
     together = [*lost, *steps]
     return [together[i] for i in order], ends[order], order >= len(lost)

@@ -36,23 +36,18 @@ def append(path: Path, record: StepRecord | Event) -> None:
     Writers of one file wait for each other where the file system knows locks.
 
     Raises:
-        CatalogError: The file cannot be written; it is as it was before.
+        OSError: The file cannot be written (a full disk); it is as it was before.
     """
-    try:
-        handle = os.open(path, os.O_RDWR | os.O_APPEND | os.O_CREAT, 0o644)
-    except OSError as error:
-        raise _unwritten(path, error) from None
+    handle = os.open(path, os.O_RDWR | os.O_APPEND | os.O_CREAT, 0o644)
     try:
         with contextlib.suppress(OSError):  # a file system without locks: appending is atomic yet
             fcntl.flock(handle, fcntl.LOCK_EX)
-        _append_whole(handle, encode(record))
-    except OSError as error:
-        raise _unwritten(path, error) from None
+        _append_whole(handle, encode(record), path)
     finally:
         os.close(handle)
 
 
-def _append_whole(handle: int, line: str) -> None:
+def _append_whole(handle: int, line: str, path: Path) -> None:
     """Append to a file that is locked; a disk that fills up takes back what it took of the line."""
     size = os.fstat(handle).st_size
     torn = size > 0 and os.pread(handle, 1, size - 1) != b"\n"
@@ -60,13 +55,10 @@ def _append_whole(handle: int, line: str) -> None:
     try:
         while rest:
             rest = rest[os.write(handle, rest) :]
-    except OSError:
+    except OSError as error:
         os.ftruncate(handle, size)
+        error.filename = str(path)
         raise
-
-
-def _unwritten(path: Path, error: OSError) -> CatalogError:
-    return CatalogError(f"{path}: cannot be written: {error.strerror}")
 
 
 def encode(record: StepRecord | Event) -> str:

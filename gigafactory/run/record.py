@@ -92,7 +92,7 @@ class RunFolder:
         """Append a step, whole or not at all.
 
         Raises:
-            CatalogError: It cannot be written.
+            OSError: It cannot be written (a full disk).
         """
         lines.append(self.path / STEPS, record)
 
@@ -100,7 +100,7 @@ class RunFolder:
         """Append an event that happens now, whole or not at all.
 
         Raises:
-            CatalogError: It cannot be written.
+            OSError: It cannot be written (a full disk).
         """
         lines.append(self.path / EVENTS, Event(time=now(), kind=kind, **fields))
 
@@ -123,7 +123,8 @@ class RunFolder:
         which readers take as one that counts until the next rewind.
 
         Raises:
-            CatalogError: A file cannot be written.
+            OSError: The lost steps cannot be written; nothing is changed.
+            CatalogError: The others cannot; a step may then stand in both files.
         """
         steps = self.steps()
         lost = [s for s in steps if s.step > step]
