@@ -102,7 +102,7 @@ def decode(told: dict[str, Any], cls: type[RecordT], where: str) -> RecordT:
     try:
         for key, value in told.items():
             if not isinstance(value, known[key]):
-                raise SpecError(f"{key} must be a {known[key][0].__name__}, got {value!r}")
+                raise SpecError(f"{key} must be {_WORDS[known[key][0]]}, got {value!r}")
         dt.datetime.fromisoformat(told["time"])
         return cls(**told)
     except (KeyError, TypeError, ValueError) as error:
@@ -126,6 +126,11 @@ _TYPES: Final[dict[str, tuple[type, ...]]] = {
     "float": (float, int),
     "dict[str, float]": (dict,),
 }
+
+
+_WORDS: Final = {
+    str: "a text", int: "a whole number", bool: "true or false", float: "a number", dict: "numbers",
+}  # fmt: skip
 
 
 def _key_types(cls: type[StepRecord] | type[Event]) -> dict[str, tuple[type, ...]]:

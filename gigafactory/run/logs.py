@@ -102,7 +102,9 @@ def _file(path: Path, faults: list[str]) -> _Told:
 
 def _faults_of(path: Path, points: list[Point]) -> list[str]:
     """Return what is wrong with the points of one file."""
-    first = {point.format: point.line for point in reversed(points)}
+    first: dict[str, int] = {}
+    for point in points:
+        first.setdefault(point.format, point.line)
     if not points:
         return [f"{path}: holds no step in a format known here: {', '.join(FORMATS)}, csv"]
     if len(first) > 1:
@@ -166,7 +168,7 @@ def _generations(found: list[Point]) -> tuple[list[Point], int]:
     seen: dict[int, Point] = {}
     restarts = 0
     for point in found:
-        if point.step in seen and _is_echo(point, seen[point.step]):
+        if point.step in seen and _is_echo(point, seen[point.step], points[-1]):
             continue
         if points and point.step <= points[-1].step:
             restarts += 1
@@ -177,8 +179,14 @@ def _generations(found: list[Point]) -> tuple[list[Point], int]:
     return points, restarts
 
 
-def _is_echo(point: Point, before: Point) -> bool:
-    """Return whether a line tells a step that another rank, or a redrawn bar, told already."""
+def _is_echo(point: Point, before: Point, last: Point) -> bool:
+    """Return whether a line tells a step that another rank, or a redrawn bar, told already.
+
+    Args:
+        point: The line.
+        before: The one that told this step before.
+        last: The one that told the last step.
+    """
     if point.time is not None and before.time is not None:
         return abs(point.time - before.time) <= ECHO_S
-    return (point.rate, point.loss) == (before.rate, before.loss)
+    return before.step == last.step and (point.rate, point.loss) == (before.rate, before.loss)

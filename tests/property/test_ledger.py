@@ -91,7 +91,8 @@ def test_every_second_is_in_exactly_one_category(
         writer.play(*operation)
     steps = writer.steps[: round(cut_steps * len(writer.steps))]
     events = writer.events[: round(cut_events * len(writer.events))]
-    ends = [seconds_of(one.time) for one in (*steps, *writer.lost, *events)]
+    times = [*(s.time for s in (*steps, *writer.lost)), *(e.time for e in events)]
+    ends = [seconds_of(time) for time in times]
     until = max(ends, default=seconds_of(at(0.0))) + more
     told = history(steps, events, writer.lost, until)
     whole = told.ledger()

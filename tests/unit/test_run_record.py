@@ -6,7 +6,7 @@ import os
 import resource
 import subprocess
 import sys
-from pathlib import Path
+from typing import TYPE_CHECKING
 
 import pytest
 
@@ -15,6 +15,9 @@ from gigafactory.run import lines
 from gigafactory.run.record import RunFolder, held
 from gigafactory.spec.run import Event, RunResult, StepRecord, Training
 from tests.made_run import at, plan
+
+if TYPE_CHECKING:
+    from pathlib import Path
 
 STEP = StepRecord(step=1, loss=1.0, tokens=1, step_time_s=1.0, time=at(1))
 HOLDER = """
@@ -30,7 +33,8 @@ import sys
 from pathlib import Path
 from gigafactory.run.record import RunFolder
 for number in range(200):
-    RunFolder(Path(sys.argv[1])).add_event("sample", rank=int(sys.argv[2]), step=number, detail="x" * 300)
+    folder, rank = RunFolder(Path(sys.argv[1])), int(sys.argv[2])
+    folder.add_event("sample", rank=rank, step=number, detail="x" * 300)
 """
 
 
@@ -75,7 +79,7 @@ def test_a_key_of_a_later_release_is_passed_over(tmp_path: Path) -> None:
     ("line", "rule"),
     [
         ('{"step": "one", "loss": 1, "tokens": 1, "step_time_s": 1, "time": "2026-01-01"}',
-         "line 2: is no StepRecord: step must be a int, got 'one'"),
+         "line 2: is no StepRecord: step must be a whole number, got 'one'"),
         ('{"step": 1}', "line 2: is no StepRecord"),
         ('{"step": 1, "loss": 1, "tokens": 1, "step_time_s": 1, "time": "soon"}', "line 2"),
     ],
