@@ -137,8 +137,8 @@ def log_of(tmp_path: Path, batch: int = 128, head: str = "") -> tuple[Path, Path
     files.write_plan(plan(), written)
     steps = [(n, 9000 if n == 1 else 2000 + n % 3) for n in range(1, 60)]
     told = [
-        f" iteration {n:8d}/     500 | elapsed time per iteration (ms): {took} | global batch size: "
-        f"{batch:5d} | lm loss: 2.5E+00 |"
+        f" iteration {n:8d}/     500 | elapsed time per iteration (ms): {took} | global batch "
+        f"size: {batch:5d} | lm loss: 2.5E+00 |"
         for n, took in steps
     ]
     log.write_text(head + "\n".join(told))
