@@ -14,12 +14,14 @@ from gigafactory.plan.cases import columns
 from gigafactory.plan.machine import rates_of
 from gigafactory.plan.predict import price
 from gigafactory.plan.rows import parse_row
+from gigafactory.plan.table import possible_cases
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from gigafactory.cost.columns import Grid, Shape
     from gigafactory.cost.rates import Rates
+    from gigafactory.plan.rows import Row
     from gigafactory.spec.calibration import StepCalibration
     from gigafactory.spec.machine import Machine
 
@@ -114,23 +116,26 @@ def published_runs() -> Runs:
         first = row_.cases[0]
         key = (row_.machine, first.layout.precision, first.model.head_dim)
         members.setdefault(key, []).append(i)
-    groups = []
-    for places in members.values():
-        cases = [case for i in places for case in parsed[i].cases]
-        shape, grid = columns(cases)
-        counts = [len(parsed[i].cases) for i in places]
-        groups.append(
-            Group(
-                rows=np.array(places),
-                starts=np.cumsum([0, *counts[:-1]]),
-                machine=machines.machine_of_row(*parsed[places[0]].machine),
-                precision=cases[0].layout.precision,
-                head_dim=cases[0].model.head_dim,
-                shape=shape,
-                grid=grid,
-            )
-        )
-    return Runs(runs=tuple(rows), groups=tuple(groups))
+    groups = tuple(_group(places, parsed) for places in members.values())
+    return Runs(runs=tuple(rows), groups=groups)
+
+
+def _group(places: list[int], parsed: list[Row]) -> Group:
+    """Return the runs of some places, which share machine, precision and head size."""
+    rows = [parsed[i] for i in places]
+    machine, first = machines.machine_of_row(*rows[0].machine), rows[0].cases[0]
+    precision, head_dim = first.layout.precision, first.model.head_dim
+    meant = possible_cases(rows, rates_of(machine, precision, head_dim))
+    shape, grid = columns([case for cases in meant for case in cases])
+    return Group(
+        rows=np.array(places),
+        starts=np.cumsum([0, *map(len, meant[:-1])]),
+        machine=machine,
+        precision=precision,
+        head_dim=head_dim,
+        shape=shape,
+        grid=grid,
+    )
 
 
 def _run(row: dict[str, str], table: str) -> Run:

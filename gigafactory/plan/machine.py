@@ -17,10 +17,15 @@ KERNEL_DTYPE: Final = {
     "fp32": "fp32", "bf16": "bf16", "fp16": "bf16", "fp8": "fp8", "nvfp4": "nvfp4",
 }  # fmt: skip
 
+MASTER_AND_MOMENTS: Final = 12.0  # fp32, four bytes each
+# A kept matmul input: nvfp4 holds half a byte and an 8-bit scale for every 16 elements.
+SAVED_BYTES: Final = {"bf16": 2.0, "fp8": 1.0, "nvfp4": 0.5625}
+
 # Fitted numbers that are rates as they stand, under the same name.
 PLAIN_FACTORS: Final = (
     "elementwise", "pipeline_exposed", "data_window", "contention", "sharded_contention",
     "host_layer_s", "optimizer_bytes", "straggler", "imbalance", "exchange_share", "reserved_bytes",
+    "fragmentation",
 )  # fmt: skip
 
 
@@ -70,6 +75,9 @@ def rates_of(machine: Machine, precision: str, head_dim: int) -> Rates:
         tiers=machine.cluster.fabric.tiers,
         accumulation_bytes=features.accumulation_bytes.get(precision, 0.0),
         memory_capacity_bytes=accelerator.memory_bytes,
+        gradient_state_bytes=features.gradient_state_bytes.get(precision, features.gradient_bytes),
+        optimizer_state_bytes=features.optimizer_state_bytes.get(precision, MASTER_AND_MOMENTS),
+        saved_bytes=SAVED_BYTES[dtype if features.quantised_saves else "bf16"],
         **{name: machine.factor(name) for name in PLAIN_FACTORS},
     )
 
@@ -89,11 +97,15 @@ def _grouped(machine: Machine, dtype: str) -> GroupedGemmKernel:
     Where the tables show grouped products ahead of dense ones, they are taken as equal.
     """
     kernel = machine.kernels.grouped_gemm[dtype]
-    share = machine.calibration.lookup("expert_rate", dtype)
+    share = machine.calibration.lookup(
+        "expert_rate", f"{machine.kernels.accelerator}.{dtype}", dtype
+    )
+    fused = ("fused",) if machine.software.features.fused_experts else ()
+    traffic = machine.calibration.lookup("expert_traffic", *fused)
     return replace(
         kernel,
         relative_rate=min(kernel.relative_rate, 1.0) * share,
-        moved_bytes_per_element=kernel.moved_bytes_per_element * machine.factor("expert_traffic"),
+        moved_bytes_per_element=kernel.moved_bytes_per_element * traffic,
     )
 
 

@@ -164,6 +164,9 @@ def assumptions(case: Case, rates: Rates) -> tuple[Assumption, ...]:
         Assumption(what="memory taken by runtime, NCCL and fragmentation, bytes",
                    value=rates.reserved_bytes, source="published memory peaks"),
     ]  # fmt: skip
+    if case.recomputed:
+        told.append(Assumption(what="share of the layers recomputed", value=case.recomputed,
+                               source="the least that fits; not published"))  # fmt: skip
     if case.model.experts:
         uneven = 1.0 if case.capacity_factor else rates.imbalance
         told.append(Assumption(what="rows of the fullest expert rank over the mean",

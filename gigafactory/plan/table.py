@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 
-from gigafactory.cost.layer import price_layer
+from gigafactory.cost.layer import held_parameters, price_layer
+from gigafactory.cost.memory import activation_bytes, peak_bytes
 from gigafactory.cost.operators import layer_model_flops
 from gigafactory.errors import SpecError
 from gigafactory.plan.cases import columns
@@ -17,6 +18,8 @@ from gigafactory.plan.predict import price, residual_interval
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
+    from gigafactory.cost.rates import Rates
+    from gigafactory.plan.cases import Case
     from gigafactory.plan.rows import MachineKey, Row
     from gigafactory.spec.machine import Machine
 
@@ -63,12 +66,36 @@ def predict_rows(
     return answers
 
 
+def possible_cases(rows: Sequence[Row], rates: Rates) -> list[tuple[Case, ...]]:
+    """Return the cases that each row can mean.
+
+    A row that does not say what it recomputed ran all the same: where none of its cases fits, it
+    recomputed some of its layers.
+    """
+    meant = [row.cases for row in rows]
+    unsaid = [i for i, row in enumerate(rows) if row.recomputing]
+    cases = [case for i in unsaid for case in meant[i]]
+    if not cases:
+        return meant
+    shape, grid = columns(cases)
+    held, acts = held_parameters(shape), activation_bytes(shape, rates)
+    memory = np.asarray(peak_bytes(shape, grid, held, acts, rates))
+    start = 0
+    for i in unsaid:
+        end = start + len(meant[i])
+        if memory[start:end].min() > rates.memory_capacity_bytes:
+            meant[i] += rows[i].recomputing
+        start = end
+    return meant
+
+
 def _predict_group(
     rows: Sequence[Row], machine: Machine, precision: str, head_dim: int
 ) -> list[RowPrediction]:
     """Return the predictions of rows that share machine, precision and head size."""
     rates = rates_of(machine, precision, head_dim)
-    cases = [case for row in rows for case in row.cases]
+    meant = possible_cases(rows, rates)
+    cases = [case for group in meant for case in group]
     shape, grid = columns(cases)
     layers, _ = price_layer(shape, rates)
     priced = price(layers, grid, rates)
@@ -80,8 +107,8 @@ def _predict_group(
     low, high = residual_interval(machine, precision)
     fits = memory <= rates.memory_capacity_bytes
     found, start = [], 0
-    for row in rows:
-        end = start + len(row.cases)
+    for group in meant:
+        end = start + len(group)
         # Where several layouts are possible: the fastest that fits, else the fastest.
         best = start + int(np.lexsort((seconds[start:end], ~fits[start:end]))[0])
         found.append(

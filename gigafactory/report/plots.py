@@ -7,6 +7,7 @@ from dataclasses import asdict
 from typing import TYPE_CHECKING, Any, Final
 
 from gigafactory.errors import MissingExtra
+from gigafactory.report.operators import SHORT
 from gigafactory.report.words import count, usd
 
 if TYPE_CHECKING:
@@ -18,6 +19,7 @@ if TYPE_CHECKING:
 
     from gigafactory.compare.gap import Gap
     from gigafactory.plan.answer import Answer, Point
+    from gigafactory.plan.attribution import ResourceTime
     from gigafactory.spec.prediction import Prediction
     from gigafactory.spec.promise import Promise
 
@@ -56,6 +58,11 @@ def breakdown_svg(prediction: Prediction) -> str:
 def memory_svg(prediction: Prediction) -> str:
     """Return the memory of every pipeline stage against what the accelerator holds."""
     return _drawn("memory", (7.6, 2.8), 1, lambda axes: _memory(axes[0], prediction))
+
+
+def resources_svg(times: Sequence[ResourceTime]) -> str:
+    """Return how long each resource is busy in a step, exposed and hidden."""
+    return _drawn("resources", (7.6, 2.6), 1, lambda axes: _resources(axes[0], times))
 
 
 def scaling_svg(curves: Mapping[str, Sequence[Point]]) -> str:
@@ -190,6 +197,21 @@ def _gap(axes: Axes, name: str, gap: Gap) -> None:
     axes.set_xlabel("ms, slower to the right")
     axes.set_title(f"Difference {name}: {1e3 * gap.seconds:+,.1f} ms")
     axes.tick_params(axis="y", length=0)
+
+
+def _resources(axes: Axes, times: Sequence[ResourceTime]) -> None:
+    step_s = sum(one.exposed_s for one in times)
+    names = [SHORT.get(one.resource, one.resource) for one in times]
+    exposed = [1e3 * one.exposed_s for one in times]
+    hidden = [1e3 * one.hidden_s for one in times]
+    axes.barh(names, exposed, color=COLOURS[0], height=0.62, label="exposed")
+    axes.barh(names, hidden, left=exposed, color=COLOURS[0], alpha=0.35, height=0.62,
+              label="hidden under other work")  # fmt: skip
+    axes.axvline(1e3 * step_s, color=INK, linestyle="--", linewidth=1.2, label="the step")
+    axes.invert_yaxis()
+    axes.set_xlabel("ms of one step")
+    axes.set_title("How busy each resource is")
+    axes.legend(fontsize=8.5)
 
 
 def _speed(axes: Axes, curves: Mapping[str, Sequence[Point]]) -> None:
