@@ -18,8 +18,7 @@ if TYPE_CHECKING:
 CAUSES: Final = (
     "compute", "communication", "data", "checkpoint", "restart", "jitter", "other",
 )  # fmt: skip
-# What the run's spans and the prediction's parts are called here. A span that none names (the
-# evaluation inside a step, what is left) is "other".
+# What spans of a run and parts of a prediction are called here; a span that none names is "other".
 SPANS: Final = {
     "compute": ("forward_backward", "optimizer"),
     "communication": ("pipeline", "tensor_comm", "data_comm", "expert_comm"),
@@ -63,8 +62,8 @@ class Gap(NamedTuple):
 def step_gap(promised: Promised, measured: Measured) -> Gap:
     """Return what explains the difference of the step time.
 
-    Jitter is what slow steps add to the mean above the median spans. A run without spans has one
-    part alone, "other".
+    Jitter is what slow steps add to the mean above the median spans. Restarts are none of a steady
+    step's: see `wall_gap`. A run without spans has one part alone, "other".
     """
     expected = promised.step_time_s.expected
     parts = {} if not measured.spans_s else _step_parts(promised, measured)

@@ -296,9 +296,10 @@ def _cluster(
     }  # fmt: skip
     low, high = {}, {}
     if len(runs) >= ENOUGH_RUNS:
-        key = f"{machine.kernels.accelerator}.{runs[0].plan.layout.precision}"
-        ratios = np.exp(-off)
-        low[key], high[key] = min(float(ratios.min()), 1.0), max(float(ratios.max()), 1.0)
+        ratios, key = np.exp(-off), machine.kernels.accelerator
+        for group in (key, f"{key}.{runs[0].plan.layout.precision}"):
+            low[group] = min(float(ratios.min()), 1.0)
+            high[group] = max(float(ratios.max()), 1.0)
     before = machine.cluster.measured
     old = before.calibration.factors if before else {}
     told = StepCalibration(

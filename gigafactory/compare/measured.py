@@ -53,7 +53,7 @@ class Measured(Spec):
 
     Attributes:
         left_out: Steps not used, by reason.
-        spans_s: Median seconds by span of the steps used; empty where the run measured none.
+        spans_s: Seconds by span of the steps used; empty where the run measured none.
         steps: Steps that count.
         ledger: Where its wall time went.
         comparable: Goodput by the losses that a plan prices: see `comparable_goodput`.
@@ -75,14 +75,18 @@ def measure_run(
 ) -> Measured:
     """Return how a run went, from its folder's records.
 
+    A step's time is here without the evaluation that ran in it, which no plan knows.
+
     Raises:
         SpecError: It has no step yet that can be used.
     """
-    times = np.array([s.step_time_s for s in steps])
+    times = np.array([s.step_time_s - s.spans_s.get("evaluate", 0.0) for s in steps])
+    saving = np.array([s.spans_s.get("checkpoint", 0.0) for s in steps])
     ends = np.array([seconds_of(s.time) for s in steps])
     starts = sorted(seconds_of(e.time) for e in events if e.kind in ("start", "resume", "restart"))
     generation = np.searchsorted(np.array(starts), ends - times, side="right")
-    found = steady(times, counted_from_starts(generation))
+    # A step that saved is as good as another but for the saving, which is told apart.
+    found = steady(times - saving, counted_from_starts(generation))
     if not found.used.any():
         raise SpecError(f"run: has no step to measure yet: {len(steps)} steps, all warm-up")
     told = history(steps, events, lost)
@@ -91,8 +95,8 @@ def measure_run(
     return Measured(
         pace=_pace(times[found.used]),
         left_out={"warm-up": found.warmup, "outliers": found.outliers},
-        tokens_per_s=sum(s.tokens for s in used) / sum(s.step_time_s for s in used),
-        spans_s=_median_spans(used),
+        tokens_per_s=sum(s.tokens for s in used) / float(times[found.used].sum()),
+        spans_s=_spans(used),
         memory_bytes=max(memory, default=None),
         steps=len(steps),
         interruptions=told.interruptions,
@@ -166,11 +170,20 @@ def _pace(times: Floats) -> Pace:
     )
 
 
-def _median_spans(used: Sequence[StepRecord]) -> dict[str, float]:
-    """Return the median seconds of every span over steps that measured any."""
+def _spans(used: Sequence[StepRecord]) -> dict[str, float]:
+    """Return the seconds of every span over steps that measured any, without evaluation.
+
+    Medians; of saving, which few steps do, the mean.
+    """
     told = [s.spans_s for s in used if s.spans_s]
     names = list(dict.fromkeys(name for spans in told for name in spans))
-    return {name: float(np.median([s.get(name, 0.0) for s in told])) for name in names}
+    return {
+        name: float((np.mean if name == "checkpoint" else np.median)(
+            [s.get(name, 0.0) for s in told]
+        ))
+        for name in names
+        if name != "evaluate"
+    }  # fmt: skip
 
 
 def comparable_goodput(since_first_step: Ledger) -> float:

@@ -235,7 +235,11 @@ def _loss_line(view: View) -> Text:
 
 
 def _event(event: Event) -> Text:
-    colour = "red" if event.kind in ("failure", "hang", "spike", "fallback") else "dim"
+    colour = (
+        "red"
+        if event.kind in ("failure", "hang", "spike", "fallback", "checkpoint_failed")
+        else "dim"
+    )
     words = event.kind.replace("_", " ")
     rank = f" rank {event.rank}" if event.rank >= 0 else ""
     step = f" after step {event.step:,}" if event.step is not None else ""

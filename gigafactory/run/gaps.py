@@ -204,7 +204,7 @@ def _covers(here: Gap, told: Sequence[Timed]) -> list[tuple[float, float, Catego
             found.append((begun, time, Category.EVALUATION))
         elif event.kind == "checkpoint_begin":
             saving = time
-        elif event.kind == "checkpoint_end":
+        elif event.kind in ("checkpoint_end", "checkpoint_failed"):
             found.append((begun if saving is None else saving, time, Category.CHECKPOINT_SAVE))
             saving = None
     if saving is not None:  # written on while steps run

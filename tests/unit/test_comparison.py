@@ -65,7 +65,7 @@ def test_both_gaps_sum_exactly_to_what_they_explain(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("span", "cause"),
     [("forward_backward", "compute"), ("data_comm", "communication"), ("data", "data"),
-     ("checkpoint", "checkpoint"), ("evaluate", "other")],
+     ("checkpoint", "checkpoint"), ("other", "other")],
 )  # fmt: skip
 def test_a_span_that_grows_explains_the_gap_it_makes(tmp_path: Path, span: str, cause: str) -> None:
     grown = {**SPANS, span: SPANS.get(span, 0.0) + 0.5}
@@ -77,6 +77,16 @@ def test_a_span_that_grows_explains_the_gap_it_makes(tmp_path: Path, span: str, 
     changes = {what: shares[1][what] - shares[0][what] for what in shares[0]}
     assert changes.pop(cause) == pytest.approx(0.5)
     assert max(map(abs, changes.values())) < 1e-9
+
+
+def test_a_step_in_which_the_run_evaluated_is_not_slower_for_it(tmp_path: Path) -> None:
+    made = begun(tmp_path)
+    made.steps(30, STEP_S, spans_s=SPANS)
+    made.steps(10, STEP_S + 5.0, spans_s=SPANS | {"evaluate": 5.0})
+    told = of_run(tmp_path)
+    assert told.measured.pace.mean_s == pytest.approx(STEP_S)
+    assert told.wall is not None
+    assert {s.what: s.share_s for s in told.wall.shares}["other"] == pytest.approx(1.25)
 
 
 def test_an_outage_explains_the_wall_clock_and_not_the_step(tmp_path: Path) -> None:
