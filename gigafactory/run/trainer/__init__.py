@@ -1,0 +1,1 @@
+"""The trainer: PyTorch's own parallelism, laid out as the plan says."""
