@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
-import logging
 from dataclasses import dataclass
 from functools import cached_property
 from typing import TYPE_CHECKING
@@ -11,142 +9,19 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from gigafactory.errors import SpecError
-from gigafactory.run.trainer import corpus, packing, shards, tokenizer
-from gigafactory.run.trainer.building import built_whole
+from gigafactory.run.trainer import shards, tokenizer
 from gigafactory.run.trainer.order import sequences_at
-from gigafactory.run.trainer.shards import SHARD_BYTES, Manifest, Tokens
-from gigafactory.run.trainer.survey import survey
+from gigafactory.run.trainer.prepare import prepare
+from gigafactory.run.trainer.shards import Manifest, Tokens
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
     from pathlib import Path
 
     import numpy.typing as npt
 
     from gigafactory.run.trainer.tokenizer import Tokenizer
 
-log = logging.getLogger(__name__)
-
-
-def prepare(
-    source: str,
-    *,
-    vocab_size: int,
-    seed: int,
-    folder: Path,
-    shard_bytes: int = SHARD_BYTES,
-    progress: Callable[[int], None] = lambda _: None,
-) -> Manifest:
-    """Turn text into shards of tokens in `folder`, whole or not at all; return what they hold.
-
-    A folder that was prepared for the same question is verified and kept, even if the source has
-    changed or gone since: a run that goes on sees the tokens it began with. A source that is
-    itself a prepared folder is taken over without reading its text again.
-
-    Args:
-        source: Text or JSONL file, a folder of them, a prepared folder, or "" for the standard
-            library's own source; see `corpus`.
-        vocab_size: Of the model; the tokenizer gets exactly as many tokens.
-        seed: Draws the part of a large text that teaches the tokenizer.
-        folder: The place of the shards; must not be there, or be empty, or be prepared.
-        shard_bytes: Most bytes of one shard.
-        progress: Called with the number of characters that are tokens by now.
-
-    Raises:
-        SpecError: No text, text at fault, a folder prepared for something else, a corrupt shard,
-            or no room on the disk.
-    """
-    try:
-        with built_whole(folder) as part:
-            if part is None:
-                return _kept(folder, source, vocab_size, seed)
-            found = _build(
-                part, source, vocab_size, seed, shard_bytes=shard_bytes, progress=progress
-            )
-    except OSError as error:
-        raise SpecError(
-            f"data: {folder} cannot be prepared: {error.strerror or error}; nothing is left "
-            "behind; free some space (a byte of text takes about a byte), or run elsewhere",
-            field="data",
-        ) from None
-    for note in found.notes:
-        log.warning("data: %s", note)
-    return found
-
-
-def _kept(folder: Path, source: str, vocab_size: int, seed: int) -> Manifest:
-    """Return the manifest of a prepared folder, if it answers the same question."""
-    manifest = shards.read_manifest(folder)
-    asked = {"source": source, "vocab_size": vocab_size, "seed": seed}
-    other = {name: getattr(manifest, name) for name in asked}
-    if other != asked:
-        words = [f"{n} {other[n]!r}, not {asked[n]!r}" for n in asked if asked[n] != other[n]]
-        raise SpecError(
-            f"data: {folder} was prepared for {', '.join(words)}; remove it, or run elsewhere",
-            field="data",
-        )
-    shards.verify(folder, manifest)
-    if _fingerprint(source) not in {manifest.sources_sha256, ""}:
-        log.warning("data: the text of %s has changed since %s was prepared; kept",
-                    source or "the standard library", folder)  # fmt: skip
-    return manifest
-
-
-def _fingerprint(source: str) -> str:
-    """Return the SHA-256 of a source's list of files, "" if it cannot be read."""
-    try:
-        text = packing.sources_text(corpus.find(source))
-    except SpecError:
-        return ""
-    return hashlib.sha256(text.encode()).hexdigest()
-
-
-def _build(
-    part: Path,
-    source: str,
-    vocab_size: int,
-    seed: int,
-    *,
-    shard_bytes: int,
-    progress: Callable[[int], None],
-) -> Manifest:
-    """Fill an empty folder."""
-    found = corpus.find(source)
-    seen = survey(found, vocab_size, seed)
-    learnt = tokenizer.train(seen.sample, vocab_size)
-    train, held_out = packing.pack(
-        found, learnt, seen.held_out_below, part, shard_bytes=shard_bytes, progress=progress
-    )
-    if corpus.find(source) != found:
-        raise corpus.fault(source, "was changed while it was read; nothing is left behind")
-    listed, written = packing.sources_text(found), learnt.to_json()
-    packing.write_synced(part / shards.SOURCES, listed)
-    packing.write_synced(part / shards.TOKENIZER, written)
-    manifest = Manifest(
-        source=source,
-        seed=seed,
-        vocab_size=vocab_size,
-        dtype=shards.dtype_of(vocab_size),
-        end_of_document=learnt.end_of_document,
-        documents=seen.tally.documents,
-        characters=seen.tally.characters,
-        tokenizer_sha256=hashlib.sha256(written.encode()).hexdigest(),
-        sources_sha256=hashlib.sha256(listed.encode()).hexdigest(),
-        train=train,
-        held_out=held_out,
-        notes=(*seen.tally.notes(), *_padding_note(learnt)),
-    )
-    shards.write_manifest(part, manifest)
-    return manifest
-
-
-def _padding_note(learnt: Tokenizer) -> tuple[str, ...]:
-    if not learnt.num_reserved:
-        return ()
-    return (
-        f"the text teaches {learnt.vocab_size - learnt.num_reserved:,} of {learnt.vocab_size:,} "
-        "tokens; the others are reserved and never occur",
-    )
+__all__ = ["Dataset", "prepare", "read_tokenizer"]
 
 
 @dataclass(frozen=True)

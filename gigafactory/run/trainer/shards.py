@@ -110,6 +110,17 @@ def read_manifest(folder: Path) -> Manifest:
     return loader.from_table(Manifest, read.json_table(path), str(path), sourced=False)
 
 
+def is_prepared(folder: Path) -> bool:
+    """Return whether a folder says that it holds prepared data."""
+    return (folder / MANIFEST).is_file()
+
+
+def checksums(manifest: Manifest) -> dict[str, str]:
+    """Return the SHA-256 of every file of a prepared folder, by its name."""
+    names = {TOKENIZER: manifest.tokenizer_sha256, SOURCES: manifest.sources_sha256}
+    return names | {shard.file: shard.sha256 for shard in manifest.train + manifest.held_out}
+
+
 def write_manifest(folder: Path, manifest: Manifest) -> None:
     """Write the manifest of a prepared folder, whole or not at all."""
     write_whole(folder / MANIFEST, json.dumps(asdict(manifest), indent=1) + "\n")
@@ -121,9 +132,7 @@ def verify(folder: Path, manifest: Manifest) -> None:
     Raises:
         SpecError: Names each file that is missing, cut short or changed, and what to do.
     """
-    wanted = {TOKENIZER: manifest.tokenizer_sha256, SOURCES: manifest.sources_sha256}
-    wanted |= {shard.file: shard.sha256 for shard in manifest.train + manifest.held_out}
-    _verify(folder, wanted)
+    _verify(folder, checksums(manifest))
 
 
 def verify_file(folder: Path, name: str, sha256: str) -> None:
