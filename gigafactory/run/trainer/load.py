@@ -10,11 +10,13 @@ import torch
 from gigafactory.errors import SpecError
 from gigafactory.run.record import CHECKPOINTS, RunFolder
 from gigafactory.run.trainer import restore
+from gigafactory.run.trainer.data import read_tokenizer
 from gigafactory.run.trainer.model import Transformer, parameter_name
 
 if TYPE_CHECKING:
     from pathlib import Path
 
+    from gigafactory.run.trainer.tokenizer import Tokenizer
     from gigafactory.spec.model import Model
 
 
@@ -40,6 +42,10 @@ def load_weights(run: Path, model: Model) -> Transformer:
     return transformer.eval()
 
 
-def plan_model(run: Path) -> Model:
-    """Return the model that a run trains."""
-    return RunFolder(run).plan().model
+def load_model(run: Path) -> tuple[Transformer, Tokenizer]:
+    """Return the model of a run's newest whole checkpoint, and the tokenizer of its data.
+
+    Raises:
+        SpecError: The run has no such checkpoint, or its data is gone.
+    """
+    return load_weights(run, RunFolder(run).plan().model), read_tokenizer(run / "data")

@@ -20,6 +20,8 @@ from gigafactory.run.trainer.policy import LossWatch
 from gigafactory.spec.run import StepRecord
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     import numpy as np
     from torch import Tensor
 
@@ -98,7 +100,7 @@ class Loop:
         self.steps = num_steps(plan)
         self.progress = Progress()
         self.watch = LossWatch(training.spike_sigmas)
-        self.asked_to_stop = False
+        self.asked_to_stop: Callable[[], bool] = lambda: False
         self.failed_save: Saved | None = None
         self.checkpoints = Checkpoints(
             recorder.folder.path / CHECKPOINTS, training.keep_checkpoints, self._saved
@@ -166,15 +168,12 @@ class Loop:
         """Return the loss and the gradient's norm over all ranks, and what any of them wants."""
         squares = self.built.optimizer.take_gradients()
         told = torch.stack((squares.double(), loss.double() * self.built.seen))
-        wishes = told.new_tensor([self._should_stop(), self._should_save()])
+        wishes = told.new_tensor([self.asked_to_stop(), self._should_save()])
         told = torch.cat((told, wishes))
         if dist.get_world_size() > 1:
             dist.all_reduce(told)
         squares_, loss_, stop, save = told.tolist()
         return Agreed(loss_, squares_**0.5, stop=stop > 0, save=save > 0)
-
-    def _should_stop(self) -> bool:
-        return self.asked_to_stop
 
     def _should_save(self) -> bool:
         """Return whether the first rank wants a checkpoint after this step."""

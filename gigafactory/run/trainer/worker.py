@@ -75,8 +75,8 @@ def _train(folder: RunFolder, recorder: Recorder) -> None:
     limit = dt.timedelta(seconds=training.hang_s + HANG_MARGIN_S)
     dist.init_process_group(backend, timeout=limit)
     watchdog = Watchdog(training.hang_s, lambda stack: _tell_hang(folder, recorder, stack))
-    loop = Loop(plan, training, build(plan, training), _data(folder, plan), recorder, watchdog)
-    loop.wants_to_stop = lambda: bool(asked) or (folder.path / STOP).exists()
+    loop = Loop(plan, training, build(plan, training), _data(folder, plan, recorder.rank), recorder, watchdog)
+    loop.asked_to_stop = lambda: bool(asked) or (folder.path / STOP).exists()
     if recorder.rank == 0:
         clear_parts(folder.path / CHECKPOINTS)
     found = loop.restore()
@@ -123,11 +123,11 @@ def _listen() -> list[str]:
     return asked
 
 
-def _data(folder: RunFolder, plan: Plan) -> Any:
+def _data(folder: RunFolder, plan: Plan, rank: int) -> Any:
     from gigafactory.run.trainer.data import Dataset
 
     seed = folder.training().seed
-    return Dataset.open(folder.path / "data", seq_len=plan.layout.seq_len, seed=seed)
+    return Dataset.open(folder.path / "data", seq_len=plan.layout.seq_len, seed=seed, verify=rank == 0)
 
 
 def _tell_start(recorder: Recorder) -> None:
