@@ -20,8 +20,8 @@ if TYPE_CHECKING:
     from gigafactory.spec.plan import Plan
 
 SHARDED: Final = (
-    "llama-3.1-405b-interleaved", "llama-3.1-8b", "llama-3.1-8b-hsdp",
-    "llama-3.1-8b-long", "mixtral-8x7b", "mixtral-8x7b-etp", "deepseek-v3", "qwen3-30b-a3b",
+    "llama-3.1-405b-interleaved", "llama-3.1-8b", "llama-3.1-8b-hsdp", "mixtral-8x7b",
+    "mixtral-8x7b-etp", "deepseek-v3",
 )  # fmt: skip
 REFUSED: Final = {
     "kv-heads": (
