@@ -34,7 +34,7 @@ SlurmctldPort={port}
 SlurmdPort={slurmd_port}
 AuthType=auth/none
 CredType=cred/none
-AuthInfo=cred_expire=1
+AuthInfo=cred_expire=5
 SlurmUser={user}
 SlurmdUser={user}
 StateSaveLocation={folder}/state
@@ -147,17 +147,17 @@ class Slurm:
 
     def processes_of(self, name: str) -> list[int]:
         """Return the step managers of a node and the tasks they started."""
-        return [pid for pid in map(int, filter(str.isdigit, os.listdir("/proc")))
-                if self._belongs(Path(f"/proc/{pid}"), name)]  # fmt: skip
+        running = (one for one in Path("/proc").iterdir() if one.name.isdigit())
+        return [int(one.name) for one in running if self._belongs(one, name)]
 
     def _belongs(self, process: Path, name: str) -> bool:
-        log = str(self.folder / f"slurmd.{name}.log")
+        log = self.folder / f"slurmd.{name}.log"
         with contextlib.suppress(OSError):
             variables = (process / "environ").read_bytes().split(b"\0")
             mine = f"SLURM_CONF={self.conf}".encode() in variables
             if mine and f"SLURMD_NODENAME={name}".encode() in variables:
                 return True
-            return any(os.readlink(fd) == log for fd in (process / "fd").iterdir())
+            return any(fd.readlink() == log for fd in (process / "fd").iterdir())
         return False
 
     def stop(self) -> None:

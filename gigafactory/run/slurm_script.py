@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Final
 
 from gigafactory.catalog import files
 from gigafactory.errors import SpecError
+from gigafactory.run.launch import STOP
 from gigafactory.spec.base import Spec, fault, require_count
 from gigafactory.spec.cluster import LARGEST_NODE
 
@@ -28,6 +29,7 @@ WORKER: Final = "gigafactory.run.trainer"
 SESSION: Final = "gigafactory.run.slurm_session"
 LOGS: Final = "logs"
 JOIN_S: Final = 600  # for the slowest node to import its libraries from a busy file system
+END_S: Final = 30  # from the last byte of a checkpoint to the end of the last process
 LEAVE_S: Final = 120  # for the last node to end after the first one has
 SWITCH_WAIT: Final = "10"  # minutes that a tight placement may cost; sbatch --switches
 LONGEST_LEAD_S: Final = 65_535  # sbatch --signal
@@ -165,7 +167,10 @@ def script(plan: Plan, training: Training, options: SlurmOptions, folder: str) -
             worker=options.worker,
         ),
         _STEP.format(
-            survive="--no-kill" if options.nodes_spare else f"--wait={LEAVE_S}", logs=LOGS
+            survive="--no-kill" if options.nodes_spare else f"--wait={LEAVE_S}",
+            logs=LOGS,
+            stop=STOP,
+            patience=max(options.lead_s - END_S, options.lead_s // 2),
         ),
         _END,
     )
@@ -222,7 +227,7 @@ def _settings(options: SlurmOptions, size: Shape, folder: str) -> list[str]:
         f"export PYTHON={shlex.quote(options.python)}",
         f"export RANKS_PER_NODE={size.ranks_per_node}",
         "export SLURM_EXPORT_ENV=ALL",
-        f"export TORCH_ELASTIC_SHUTDOWN_TIMEOUT={options.lead_s}",
+        f"export TORCH_ELASTIC_SHUTDOWN_TIMEOUT={END_S // 3}",
         "# Ranks of a node that joins late count restarts from zero; with a store of their own,",
         "# made anew in each round, all ranks find one another all the same.",
         "export TORCH_DISABLE_SHARE_RDZV_TCP_STORE=1",
@@ -257,10 +262,11 @@ _STEP: Final = """\
 session() {{ "$PYTHON" -m {session} "$1" "$RUN" "${{@:2}}"; }}
 
 asked=nobody
-stop() {{
+stop() {{  # a file in the run folder asks all ranks to save their state and end
   asked=$1
-  echo "$(date -u +%FT%TZ) $asked: the ranks save their state and end"
-  kill -TERM "$step"
+  echo "$(date -u +%FT%TZ) $asked: the ranks are asked to stop"
+  touch "$RUN/{stop}"
+  (sleep {patience} && kill -TERM "$step" 2>/dev/null) &  # those that hang as well
 }}
 
 session begin || exit 1
@@ -268,7 +274,7 @@ mkdir -p {logs}
 srun {survive} --cpus-per-task="$SLURM_CPUS_ON_NODE" \\
   --output={logs}/node-%n.log --open-mode=append bash -c "$on_each_node" &
 step=$!
-trap 'stop time-limit' TERM  # of --signal
+trap 'stop time-limit' TERM  # of --signal, or the nodes are taken back
 trap 'stop cancel' USR1      # scancel --batch --signal=USR1 JOB
 """.replace("{session}", SESSION)
 
