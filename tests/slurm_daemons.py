@@ -137,6 +137,17 @@ class Slurm:
         told = self.ask("scontrol", "-o", "show", "job", job_id).stdout
         return dict(part.split("=", 1) for part in told.split() if "=" in part)
 
+    def bring_back(self, name: str) -> None:
+        """Start the slurmd of a node that died, and wait until the controller trusts it again."""
+        self.start_node(name)
+        wait_until(f"{name} is idle", lambda: self.states()[name] == "idle")
+
+    def busy_nodes(self, job_id: str) -> set[str]:
+        """Return the nodes on which ranks of a job run; those of a spare node only wait."""
+        nodes = self.job(job_id)["NodeList"]
+        names = self.ask("scontrol", "show", "hostnames", nodes).stdout.split()
+        return {name for name in names if any(map(_is_rank, self.processes_of(name)))}
+
     def fail_node(self, name: str) -> None:
         """Let a node die: its slurmd, the step managers and all that they run, at once."""
         processes = [self.daemons.pop(name)]
@@ -170,6 +181,13 @@ class Slurm:
         for pid in leftover:
             with contextlib.suppress(ProcessLookupError):
                 os.kill(pid, signal.SIGKILL)
+
+
+def _is_rank(pid: int) -> bool:
+    """Return whether a process is a rank that torchrun started."""
+    with contextlib.suppress(OSError):
+        return b"LOCAL_RANK=" in Path(f"/proc/{pid}/environ").read_bytes()
+    return False
 
 
 def small_cluster(folder: Path, *, nodes: int = 4, cpus: int = 2) -> Slurm:

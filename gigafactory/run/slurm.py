@@ -172,9 +172,9 @@ class SlurmJob:
         """Refuse a job that would never start, and cancel it."""
         if is_hopeless(self.view.reason):
             ask("scancel", self.job_id)
+            reason, self.view = self.view.reason, JobView("CANCELLED", self.view.reason)
             raise SpecError(
-                f"slurm: job {self.job_id} would never start: {with_advice(self.view.reason)}",
-                field="on",
+                f"slurm: job {self.job_id} would never start: {with_advice(reason)}", field="on"
             )
 
     def wait(self, timeout_s: float | None = None) -> RunResult | None:

@@ -32,6 +32,7 @@ FAILED: Final = 1
 AGAIN: Final = 75  # EX_TEMPFAIL of sysexits.h: not over, to be queued again
 ASKED: Final = ("nobody", "time-limit", "cancel")
 NOTE: Final = "slurm.json"
+STILL_RUNS: Final = ("RUNNING", "SIGNALING", "TIMEOUT", "UNKNOWN")
 LAUNCHER: Final = -1  # the rank of events that no rank told
 WELL: Final = (
     "idle",
@@ -111,24 +112,25 @@ def end(folder: RunFolder, here: Allocation, *, status: int, asked: str) -> int:
         return OVER if ended.state == "finished" else FAILED
     if asked == "cancel" or (asked == "nobody" and ended is not None):
         return OVER
-    if asked == "time-limit":
-        return _taken_back(folder, here)
+    state = view_of(here.job_id).state if asked == "time-limit" else ""
+    if state and state not in STILL_RUNS:
+        return _taken_back(folder, here, state)
+    if state:
+        _tell(folder, "signal", "time limit", here)
+    else:
+        _tell(folder, "failure", f"the step ended with status {status} before the run did", here)
     step = _last_step(folder)
-    _tell(folder, "failure", f"the step ended with status {status} before the run did", here)
-    if _fruitless(folder, step) < folder.training().max_restarts:
+    ends, most = _fruitless(folder, step), folder.training().max_restarts
+    if ends <= most:
         return AGAIN
-    reason = f"Slurm job {here.job_id} failed again and again at step {step}"
+    reason = f"Slurm job {here.job_id} ended {ends} times without a step after step {step}"
     folder.finish(outcome.of(folder, "failed", reason=reason))
     return FAILED
 
 
-def _taken_back(folder: RunFolder, here: Allocation) -> int:
-    """Return what becomes of a job that was told to end, and note whose fault it is."""
-    state = view_of(here.job_id).state
-    if state in ("RUNNING", "TIMEOUT", "UNKNOWN"):
-        _tell(folder, "signal", "time limit", here)
-        return AGAIN
-    if state != "CANCELLED":  # a node failed, or another job goes first: Slurm queues it again
+def _taken_back(folder: RunFolder, here: Allocation, state: str) -> int:
+    """Note that a node failed or another job goes first; Slurm itself queues the job again."""
+    if state != "CANCELLED":
         _tell(folder, "failure", _lost(here.nodes), here)
     return OVER
 
@@ -151,9 +153,9 @@ def _explained(folder: RunFolder) -> bool:
 
 
 def _fruitless(folder: RunFolder, step: int) -> int:
-    """Return how often an allocation failed since the run last made a step."""
-    failures = [e for e in folder.events() if e.kind == "failure" and e.rank == LAUNCHER]
-    return sum((e.step or 0) >= step for e in failures)
+    """Return how many allocations have ended since the run last made a step."""
+    ends = [e for e in folder.events() if e.rank == LAUNCHER and e.kind in ("signal", "failure")]
+    return sum((e.step or 0) >= step for e in ends)
 
 
 def _last_step(folder: RunFolder) -> int:

@@ -2,86 +2,229 @@
 
 from __future__ import annotations
 
+import json
 import os
-import threading
-from dataclasses import replace
-from typing import TYPE_CHECKING, Any
+import subprocess
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Final
 
 import pytest
 
-from gigafactory.catalog import loader
+from gigafactory.catalog import files
 from gigafactory.errors import SpecError
+from gigafactory.run import launch
 from gigafactory.run.record import RunFolder
 from gigafactory.run.slurm import Request, SlurmExecutor, SlurmJob
-from gigafactory.spec.run import Training
 from tests.slurm_daemons import MISSING, REASON, Slurm, small_cluster, wait_until
 from tests.tiny_plan import tiny_plan
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
-    from pathlib import Path
 
+pytest.importorskip("torch")
 pytestmark = pytest.mark.skipif(bool(MISSING), reason=REASON)
-WORKER = "tests.stand_in_worker"
+
+ROOT: Final = Path(__file__).parents[2]
+UNDERWAY: Final = 5  # steps after which something happens to a run
+LONG: Final = 150  # steps of a run that something happens to
+TRAINED: Final = ("start", "resume", "restart", "failure", "signal", "finish")
 
 
 @pytest.fixture(scope="module")
 def slurm(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Slurm]:
-    """Start a cluster of four nodes with two ranks each."""
+    """Start a cluster of four nodes, each for two ranks."""
     cluster = small_cluster(tmp_path_factory.mktemp("slurm") / "cluster")
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("SLURM_CONF", str(cluster.conf))
-        patch.setenv("PYTHONPATH", os.getcwd())
+        patch.setenv("PYTHONPATH", str(ROOT))
         yield cluster
     cluster.stop()
 
 
-def submitted(folder: Path, *, steps: int, **request: Any) -> SlurmJob:
-    run = RunFolder(folder)
-    run.create(tiny_plan(), Training())
-    os.environ["GIGAFACTORY_STEPS"]=str(steps)
-    job = SlurmExecutor(Request(worker=WORKER, **request), print).submit(run)
-    job.longest_poll_s = 1.0
+@pytest.fixture(scope="module")
+def text(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Write a text to train on: this package's own specs."""
+    path = tmp_path_factory.mktemp("text") / "specs.txt"
+    specs = sorted((ROOT / "gigafactory" / "spec").glob("*.py"))
+    path.write_text("\n".join(s.read_text(encoding="utf-8") for s in specs), encoding="utf-8")
+    return path
+
+
+def submitted(folder: Path, text: Path, *, steps: int = LONG, **request: Any) -> SlurmJob:
+    """Return a run of a tiny model that Slurm has taken."""
+    executor, run = SlurmExecutor(Request(**request)), RunFolder(folder)
+    asked = {"data": str(text), "checkpoint_interval_s": 0.5, "evaluate_every": steps}
+    launch.make_ready(run, tiny_plan(steps), asked, executor, resume=False)
+    job = executor.submit(run)
+    job.longest_poll_s = 0.5
     return job
 
 
-def test_a_run_trains_on_two_nodes_of_two_ranks_to_its_end(slurm: Slurm, tmp_path: Path) -> None:
-    job = submitted(tmp_path / "run", steps=10)
+def ended(job: SlurmJob) -> tuple[str, list[str]]:
+    """Return how a run ended, and its events that matter here; shows all when a test fails."""
     result = job.wait()
-    print(job.output())
-    assert result.state == "finished"
-    assert [s.step for s in job.folder.steps()] == list(range(1, 11))
+    events = job.folder.events()
+    print(result, *events, job.output(), sep="\n")  # noqa: T201
+    assert result is not None
+    return result.state, [e.kind for e in events if e.kind in TRAINED]
 
 
-def test_a_failed_node_is_replaced_by_a_free_one(slurm: Slurm, tmp_path: Path) -> None:
-    job = submitted(tmp_path / "run", steps=60)
-    wait_until("steps", lambda: len(job.folder.steps()) > 10)
+def wait_for_steps(job: SlurmJob, more: int = UNDERWAY) -> int:
+    """Wait until a run has made some more steps; return the last one."""
+    seen = len(job.folder.steps())
+    wait_until("the run trains", lambda: len(job.folder.steps()) >= seen + more, within_s=150)
+    return job.folder.steps()[-1].step
+
+
+def require_each_step_once(job: SlurmJob, steps: int) -> None:
+    told = job.folder.steps()
+    assert [s.step for s in told] == list(range(1, steps + 1))
+    assert told[-1].loss < told[0].loss
+
+
+def test_giga_run_trains_on_two_nodes_of_two_ranks_to_its_end(
+    slurm: Slurm, tmp_path: Path, text: Path
+) -> None:
+    files.write_plan(tiny_plan(20), tmp_path / "plan.toml")
+    run = subprocess.run(
+        (sys.executable, "-m", "gigafactory.cli", "run", tmp_path / "plan.toml", "--on", "slurm",
+         "--out", tmp_path / "run", "--data", text, "--json"),
+        capture_output=True, text=True, check=False, env=slurm.environment,
+    )  # fmt: skip
+    print(run.stderr)  # noqa: T201
+    assert run.returncode == 0
+    assert json.loads(run.stdout)["state"] == "finished"
+    assert "RUNNING on n[1-2]" in run.stderr
+    folder = RunFolder(tmp_path / "run")
+    assert [s.step for s in folder.steps()] == list(range(1, 21))
+    logs = (folder.path / "logs").glob("node-*.log")
+    assert sorted(log.name for log in logs) == ["node-0.log", "node-1.log"]
+
+
+def test_a_run_whose_node_dies_is_queued_again_and_resumes_on_a_free_node(
+    slurm: Slurm, tmp_path: Path, text: Path
+) -> None:
+    job = submitted(tmp_path / "run", text)
+    wait_for_steps(job)
+    wait_until("a checkpoint", lambda: any(job.folder.path.glob("checkpoints/step-????????")))
     slurm.fail_node("n2")
-    result = job.wait()
-    print(job.output(), *job.folder.events(), sep="\n")
-    slurm.start_node("n2")
-    wait_until("idle", lambda: slurm.states()["n2"] == "idle")
-    assert result.state == "finished"
+    state, kinds = ended(job)
+    assert (state, kinds) == ("finished", ["start", "failure", "restart", "resume", "finish"])
+    failure = next(e for e in job.folder.events() if e.kind == "failure")
+    assert "n2 is down" in failure.detail
+    resumed = next(e for e in job.folder.events() if e.kind == "resume")
+    assert (resumed.step or 0) > 0
+    assert "n2" not in slurm.job(job.job_id)["NodeList"]
+    require_each_step_once(job, LONG)
+    slurm.bring_back("n2")
 
 
-def test_a_spare(slurm: Slurm, tmp_path: Path) -> None:
-    job = submitted(tmp_path / "run", steps=1000, nodes_spare=1)
-    wait_until("steps", lambda: len(job.folder.steps()) > 10)
-    busy = "n2" if "start" in (job.folder.path / "logs/node-1.log").read_text() else "n3"
-    slurm.fail_node(busy)
-    n=len(job.folder.steps())
-    wait_until("steps", lambda: len(job.folder.steps()) > n+10)
-    print(job.poll())
+def test_a_spare_node_takes_over_without_the_queue_and_a_cancel_saves_the_run(
+    slurm: Slurm, tmp_path: Path, text: Path
+) -> None:
+    job = submitted(tmp_path / "run", text, steps=100_000, nodes_spare=1)
+    wait_for_steps(job)
+    trains = slurm.busy_nodes(job.job_id) - {"n1"}  # the first node holds the rendezvous
+    assert len(trains) == 1
+    slurm.fail_node(*trains)
+    before = wait_for_steps(job)
+    assert int(slurm.job(job.job_id)["Restarts"]) == 0
     job.cancel()
-    result = job.wait()
-    print(job.output(), *job.folder.events(), sep="\n")
-    slurm.start_node(busy)
-    wait_until("idle", lambda: slurm.states()[busy] == "idle")
-    assert result.state == "stopped"
+    state, kinds = ended(job)
+    assert (state, kinds[0], kinds[-1]) == ("stopped", "start", "finish")
+    assert kinds.count("resume") == 1
+    last = job.folder.steps()[-1].step
+    assert last >= before
+    assert (job.folder.path / "checkpoints" / f"step-{last:08d}").is_dir()
+    assert slurm.job(job.job_id)["JobState"] == "COMPLETED"
+    slurm.bring_back(*trains)
 
 
-def test_time_limit(slurm: Slurm, tmp_path: Path) -> None:
-    job = submitted(tmp_path / "run", steps=200, time="1")
-    result = job.wait()
-    print(job.output(), *job.folder.events(), sep="\n")
-    assert result.state == "finished"
+def test_a_run_saves_itself_before_the_time_limit_and_goes_on_in_the_next_stay(
+    slurm: Slurm, tmp_path: Path, text: Path
+) -> None:
+    job = submitted(tmp_path / "run", text, steps=400, time="10")
+    wait_for_steps(job)
+    slurm.ask("scontrol", "update", f"JobId={job.job_id}", "TimeLimit=1")  # the end draws near
+    wait_until("it is queued again", lambda: slurm.job(job.job_id)["Restarts"] == "1")
+    slurm.ask("scontrol", "update", f"JobId={job.job_id}", "TimeLimit=10")
+    state, kinds = ended(job)
+    assert state == "finished"
+    assert kinds == ["start", "signal", "finish", "signal", "resume", "finish"]
+    resumed = next(e for e in job.folder.events() if e.kind == "resume")
+    assert resumed.values["lost_steps"] == 0
+    require_each_step_once(job, 400)
+
+
+def test_a_run_in_the_queue_can_be_cancelled_and_its_folder_is_not_given_away_before(
+    slurm: Slurm, tmp_path: Path, text: Path
+) -> None:
+    job = submitted(tmp_path / "run", text, extra=("--hold",))
+    with pytest.raises(SpecError, match=rf"in use by a live run, Slurm job {job.job_id}"):
+        SlurmExecutor().submit(job.folder)
+    job.cancel()
+    assert ended(job)[0] == "stopped"
+    assert slurm.job(job.job_id)["JobState"] == "CANCELLED"
+
+
+@pytest.mark.parametrize(
+    ("request_", "words", "change"),
+    [
+        ({"partition": "nope"}, "Invalid partition name specified", "--partition"),
+        ({"nodes_spare": 3}, "takes 5 nodes, 3 of them spare, the partition has 4", "--nodes-spare"),
+        ({"time": "8-00:00:00"}, "PartitionTimeLimit|PartitionConfig", "--time|--partition"),
+        ({"time": "soon"}, "--time must be minutes", "H:M:S"),
+        ({"extra": ("--frobnicate",)}, "unrecognized option '--frobnicate'", "sbatch --help"),
+        ({"extra": ("--gres=gpu:8",)}, "Invalid generic resource", "sinfo"),
+        ({"extra": ("--mem=99999",)}, "Memory specification can not be satisfied", "drop --mem"),
+        ({"extra": ("no option",)}, "extra must hold options of sbatch", "dashes"),
+    ],
+)  # fmt: skip
+def test_what_slurm_refuses_is_told_in_its_own_words_with_what_to_change(
+    slurm: Slurm, tmp_path: Path, request_: dict[str, Any], words: str, change: str
+) -> None:
+    run = RunFolder(tmp_path / "run")
+    with pytest.raises(SpecError, match=words) as refused:
+        _start(run, SlurmExecutor(Request(**request_)))
+    assert refused.match(change)
+    assert "\n" not in str(refused.value)
+    assert not slurm.ask("squeue", "-h").stdout
+
+
+def _start(run: RunFolder, executor: SlurmExecutor) -> None:
+    """Submit a run without data, which never starts, and look at it until it is refused."""
+    plan = tiny_plan()
+    executor.require_room(plan)
+    run.create(plan, launch.Training())
+    job = executor.submit(run)
+    job.longest_poll_s = 0.2
+    wait_until("it is refused", lambda: not job.poll())
+
+
+def test_a_machine_without_slurm_is_told_what_to_do(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.setenv("PATH", str(tmp_path))
+    with pytest.raises(SpecError, match="no sinfo on this machine: run on a login node"):
+        SlurmExecutor().require_room(tiny_plan())
+
+
+def test_a_controller_that_does_not_answer_is_told_in_its_own_words(
+    slurm: Slurm, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    lines = slurm.conf.read_text(encoding="utf-8").splitlines()
+    kept = [line for line in lines if not line.startswith("SlurmctldPort")]
+    (tmp_path / "slurm.conf").write_text("\n".join([*kept, "SlurmctldPort=1", "MessageTimeout=2"]))
+    (tmp_path / "topology.conf").write_text("SwitchName=leaf Nodes=n[1-4]\n")
+    monkeypatch.setenv("SLURM_CONF", str(tmp_path / "slurm.conf"))
+    with pytest.raises(SpecError, match=r"Unable to contact slurm controller .*scontrol ping"):
+        SlurmExecutor().require_room(tiny_plan())
+
+
+def test_the_environment_of_an_enclosing_job_is_not_passed_on(slurm: Slurm) -> None:
+    from gigafactory.run.slurm_ask import clean_environment
+
+    assert clean_environment()["SLURM_CONF"] == str(slurm.conf)
+    assert not [name for name in clean_environment() if name.startswith("SLURM_JOB")]
+    assert "PATH" in os.environ
