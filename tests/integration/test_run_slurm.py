@@ -16,6 +16,7 @@ from gigafactory.errors import SpecError
 from gigafactory.run import launch
 from gigafactory.run.record import RunFolder
 from gigafactory.run.slurm import Request, SlurmExecutor, SlurmJob
+from gigafactory.spec.run import Training
 from tests.slurm_daemons import MISSING, REASON, Slurm, small_cluster, wait_until
 from tests.tiny_plan import tiny_plan
 
@@ -88,7 +89,7 @@ def test_giga_run_trains_on_two_nodes_of_two_ranks_to_its_end(
 ) -> None:
     files.write_plan(tiny_plan(20), tmp_path / "plan.toml")
     run = subprocess.run(
-        (sys.executable, "-m", "gigafactory.cli", "run", tmp_path / "plan.toml", "--on", "slurm",
+        (sys.executable, "-c", "from gigafactory.cli import main; main()", "run", tmp_path / "plan.toml", "--on", "slurm",
          "--out", tmp_path / "run", "--data", text, "--json"),
         capture_output=True, text=True, check=False, env=slurm.environment,
     )  # fmt: skip
@@ -196,7 +197,7 @@ def _start(run: RunFolder, executor: SlurmExecutor) -> None:
     """Submit a run without data, which never starts, and look at it until it is refused."""
     plan = tiny_plan()
     executor.require_room(plan)
-    run.create(plan, launch.Training())
+    run.create(plan, Training())
     job = executor.submit(run)
     job.longest_poll_s = 0.2
     wait_until("it is refused", lambda: not job.poll())
