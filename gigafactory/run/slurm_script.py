@@ -266,16 +266,16 @@ stop() {{  # a file in the run folder asks all ranks to save their state and end
   asked=$1
   echo "$(date -u +%FT%TZ) $asked: the ranks are asked to stop"
   touch "$RUN/{stop}"
-  (sleep {patience} && kill -TERM "$step" 2>/dev/null) &  # those that hang as well
+  (sleep {patience} && scancel --signal=TERM "$SLURM_JOB_ID.0") &  # those that hang
 }}
+trap 'stop time-limit' TERM  # of --signal, or the nodes are taken back
+trap 'stop cancel' USR1      # scancel --batch --signal=USR1 JOB
 
 session begin || exit 1
 mkdir -p {logs}
-srun {survive} --cpus-per-task="$SLURM_CPUS_ON_NODE" \\
+srun {survive} --kill-on-bad-exit=0 --cpus-per-task="$SLURM_CPUS_ON_NODE" \\
   --output={logs}/node-%n.log --open-mode=append bash -c "$on_each_node" &
 step=$!
-trap 'stop time-limit' TERM  # of --signal, or the nodes are taken back
-trap 'stop cancel' USR1      # scancel --batch --signal=USR1 JOB
 """.replace("{session}", SESSION)
 
 _END: Final = """\

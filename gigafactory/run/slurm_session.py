@@ -105,20 +105,28 @@ def end(folder: RunFolder, here: Allocation, *, status: int, asked: str) -> int:
         here: The allocation.
         status: Exit status of the step; that of a spare node may be 1 in a run that is finished.
         asked: Why the ranks were asked to stop. Slurm sends the same signal before the time limit
-            and when it takes the nodes back; only in the first case the job still runs.
+            and when it takes the nodes back; only in the first case the job still runs. A job
+            that is preempted may see its ranks, not its script, told to stop.
     """
     ended = folder.result()
     if ended is not None and ended.state != "stopped":
         return OVER if ended.state == "finished" else FAILED
-    if asked == "cancel" or (asked == "nobody" and ended is not None):
+    if asked == "cancel" or (asked == "nobody" and (folder.path / STOP).exists()):
         return OVER
-    state = view_of(here.job_id).state if asked == "time-limit" else ""
-    if state and state not in STILL_RUNS:
+    state = view_of(here.job_id).state
+    if state not in STILL_RUNS:
         return _taken_back(folder, here, state)
-    if state:
+    if asked == "time-limit":
         _tell(folder, "signal", "time limit", here)
+    elif ended is not None:
+        _tell(folder, "signal", "the ranks were told to stop, the run was not", here)
     else:
         _tell(folder, "failure", f"the step ended with status {status} before the run did", here)
+    return _again(folder, here)
+
+
+def _again(folder: RunFolder, here: Allocation) -> int:
+    """Return AGAIN, unless one allocation after the other ends without a step."""
     step = _last_step(folder)
     ends, most = _fruitless(folder, step), folder.training().max_restarts
     if ends <= most:
