@@ -137,16 +137,22 @@ class Slurm:
         told = self.ask("scontrol", "-o", "show", "job", job_id).stdout
         return dict(part.split("=", 1) for part in told.split() if "=" in part)
 
-    def bring_back(self, name: str) -> None:
-        """Start the slurmd of a node that died, and wait until the controller trusts it again."""
-        self.start_node(name)
-        wait_until(f"{name} is idle", lambda: self.states()[name] == "idle")
+    def bring_back(self, *names: str) -> None:
+        """Start slurmds of nodes that died, and wait until the controller trusts them again."""
+        for name in names:
+            self.start_node(name)
+        wait_until("they are idle", lambda: all(self.states()[name] == "idle" for name in names))
 
-    def busy_nodes(self, job_id: str) -> set[str]:
-        """Return the nodes on which ranks of a job run; those of a spare node only wait."""
-        nodes = self.job(job_id)["NodeList"]
-        names = self.ask("scontrol", "show", "hostnames", nodes).stdout.split()
-        return {name for name in names if any(map(_is_rank, self.processes_of(name)))}
+    def nodes_of(self, job_id: str) -> list[str]:
+        """Return the nodes of a job."""
+        told = self.ask("scontrol", "show", "hostnames", self.job(job_id)["NodeList"])
+        return told.stdout.split()
+
+    def training_nodes(self, job_id: str) -> set[str]:
+        """Return the nodes on which ranks of a job run; a spare node only waits."""
+        return {
+            name for name in self.nodes_of(job_id) if any(map(_is_rank, self.processes_of(name)))
+        }
 
     def fail_node(self, name: str) -> None:
         """Let a node die: its slurmd, the step managers and all that they run, at once."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 from dataclasses import replace
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Any, Final
 
 import pytest
 
@@ -210,7 +210,7 @@ def test_a_variable_cannot_leave_its_quotes() -> None:
     [("partition", "a b"), ("account", "$(x)"), ("extra", ("-x\n#SBATCH -y",)), ("lead_s", 70_000),
      ("time_limit_s", 59), ("nodes_spare", -1), ("ranks_per_node", 72)],
 )  # fmt: skip
-def test_an_option_that_would_break_the_script_is_refused(field: str, value: object) -> None:
+def test_an_option_that_would_break_the_script_is_refused(field: str, value: Any) -> None:
     with pytest.raises(SpecError, match=field):
         replace(OPTIONS, **{field: value})
 
