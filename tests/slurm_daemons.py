@@ -7,6 +7,7 @@ the steps it started.
 from __future__ import annotations
 
 import contextlib
+import ctypes
 import getpass
 import os
 import shutil
@@ -21,6 +22,7 @@ from typing import TYPE_CHECKING, Final
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+PR_SET_PDEATHSIG: Final = 1  # linux/prctl.h
 NEEDED: Final = ("slurmctld", "slurmd", "sbatch", "scontrol")
 MISSING: Final = [one for one in NEEDED if shutil.which(one) is None]
 REASON: Final = (
@@ -108,7 +110,7 @@ class Slurm:
         with log:
             self.daemons[name] = subprocess.Popen(
                 command, env=self.environment, stdin=subprocess.DEVNULL, stdout=log, stderr=log,
-                start_new_session=True,
+                start_new_session=True, preexec_fn=_end_with_parent,
             )  # fmt: skip
 
     def start_controller(self) -> None:
@@ -187,6 +189,11 @@ class Slurm:
         for pid in leftover:
             with contextlib.suppress(ProcessLookupError):
                 os.kill(pid, signal.SIGKILL)
+
+
+def _end_with_parent() -> None:
+    """Ask the kernel to end this process when the test that started it is killed."""
+    ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, signal.SIGKILL)
 
 
 def _is_rank(pid: int) -> bool:

@@ -17,7 +17,7 @@ from gigafactory.errors import SpecError
 from gigafactory.run import outcome, slurm_limits
 from gigafactory.run.slurm_advice import advice, is_hopeless, with_advice
 from gigafactory.run.slurm_ask import JobView, Partition, SlurmAwayError, ask, partitions, view_of
-from gigafactory.run.slurm_script import LOGS, WORKER, SlurmOptions, script, shape
+from gigafactory.run.slurm_script import LOGS, SlurmOptions, script, shape
 from gigafactory.run.slurm_session import note_of, write_note
 
 if TYPE_CHECKING:
@@ -50,7 +50,6 @@ class Request:
     Attributes:
         time: Time limit as sbatch takes it; empty for the predicted end, at most the partition's.
         extra: Further options of sbatch, as they were typed.
-        worker: Module that each rank runs.
     """
 
     partition: str = ""
@@ -58,7 +57,6 @@ class Request:
     time: str = ""
     nodes_spare: int = 0
     extra: tuple[str, ...] = ()
-    worker: str = WORKER
 
 
 @dataclass(frozen=True, slots=True)
@@ -154,7 +152,8 @@ class SlurmJob:
         except SlurmAwayError as away:
             self._bear(away)
         if self.view != before:
-            self.tell(f"Slurm job {self.job_id}: {self.view}")
+            change = advice(self.view.reason) if self.view.state == "PENDING" else ""
+            self.tell(f"Slurm job {self.job_id}: {self.view}{f'; {change}' if change else ''}")
         if self.view.state == "PENDING" and not self.view.restarts:
             self._require_hope()
         return self.view
@@ -266,7 +265,6 @@ def fitted(
             for name, value in sorted(environment.items())
             if value.isprintable() and (name in PASSED_ON_WHOLE or name.startswith(PASSED_ON))
         ),
-        worker=request.worker,
     )
 
 

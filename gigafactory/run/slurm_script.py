@@ -54,7 +54,6 @@ class SlurmOptions(Spec):
         extra: Further options of sbatch, one a line, which win over those of the script.
         environment: Variables of the run, each by name and value.
         python: The interpreter on the nodes that has Gigafactory and PyTorch.
-        worker: Module that each rank runs.
     """
 
     time_limit_s: int
@@ -67,7 +66,6 @@ class SlurmOptions(Spec):
     extra: tuple[str, ...] = ()
     environment: tuple[tuple[str, str], ...] = ()
     python: str = sys.executable
-    worker: str = WORKER
 
     def __post_init__(self) -> None:
         require_count(self, "time_limit_s", least=SECONDS_PER_MINUTE)
@@ -135,7 +133,7 @@ def duration(seconds: float) -> str:
 
 
 def script(plan: Plan, training: Training, options: SlurmOptions, folder: str) -> str:
-    """Return the batch script that trains a plan in the run folder `folder`.
+    """Return the batch script that trains a plan in a run folder.
 
     Args:
         plan: The plan; decides nodes, ranks and placement.
@@ -144,14 +142,9 @@ def script(plan: Plan, training: Training, options: SlurmOptions, folder: str) -
         folder: Absolute path of the run folder, the same on all nodes.
 
     Raises:
-        SpecError: The plan's ranks do not fill its nodes, or the folder's name cannot be written
-            into a script.
+        SpecError: The ranks do not fill their nodes, or no script can name the folder.
     """
-    if not folder.startswith("/") or not folder.isprintable() or '"' in folder:
-        raise SpecError(
-            f"out: must be an absolute path of printable characters without quotes, got {folder!r}",
-            field="out",
-        )
+    _check(folder)
     size = shape(plan, options.ranks_per_node)
     parts = (
         "#!/bin/bash",
@@ -164,7 +157,7 @@ def script(plan: Plan, training: Training, options: SlurmOptions, folder: str) -
             ranks=size.ranks_per_node,
             restarts=training.max_restarts,
             join=JOIN_S,
-            worker=options.worker,
+            worker=WORKER,
         ),
         _STEP.format(
             survive="--no-kill" if options.nodes_spare else f"--wait={LEAVE_S}",
@@ -175,6 +168,14 @@ def script(plan: Plan, training: Training, options: SlurmOptions, folder: str) -
         _END,
     )
     return "\n".join(parts)
+
+
+def _check(folder: str) -> None:
+    if not folder.startswith("/") or not folder.isprintable() or '"' in folder:
+        raise SpecError(
+            f"out: must be an absolute path of printable characters without quotes, got {folder!r}",
+            field="out",
+        )
 
 
 def _directives(plan: Plan, options: SlurmOptions, size: Shape, folder: str) -> list[str]:
@@ -284,7 +285,10 @@ while wait "$step"; status=$?; kill -0 "$step" 2>/dev/null; do :; done  # a trap
 session end --status "$status" --asked "$asked"
 verdict=$?
 if [ "$verdict" = 75 ]; then  # not over: EX_TEMPFAIL of sysexits.h
-  scontrol requeue "$SLURM_JOB_ID" && sleep infinity
+  for _ in {1..12}; do  # a controller that is away comes back
+    scontrol requeue "$SLURM_JOB_ID" && sleep infinity
+    sleep 10
+  done
 fi
 exit "$verdict"
 """

@@ -22,7 +22,7 @@ from gigafactory.catalog import files
 from gigafactory.run import outcome
 from gigafactory.run.launch import STOP
 from gigafactory.run.record import RESULT, RunFolder
-from gigafactory.run.slurm_ask import view_of
+from gigafactory.run.slurm_ask import UNKNOWN, SlurmAwayError, view_of
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -32,19 +32,13 @@ FAILED: Final = 1
 AGAIN: Final = 75  # EX_TEMPFAIL of sysexits.h: not over, to be queued again
 ASKED: Final = ("nobody", "time-limit", "cancel")
 NOTE: Final = "slurm.json"
-STILL_RUNS: Final = ("RUNNING", "SIGNALING", "TIMEOUT", "UNKNOWN")
+STILL_RUNS: Final = ("RUNNING", "SIGNALING", "TIMEOUT", UNKNOWN)
 LAUNCHER: Final = -1  # the rank of events that no rank told
-WELL: Final = (
-    "idle",
-    "mix",
-    "mixed",
-    "alloc",
-    "allocated",
-    "comp",
-    "completing",
-    "resv",
-    "reserved",
+WELL: Final = frozenset(
+    "idle mix mixed alloc allocated comp completing resv reserved planned".split()
 )
+# What sinfo adds to the state of a node that is powered down or up, rebooted or planned for.
+MARKS: Final = "~#!%$@^+-"
 
 
 @dataclass(frozen=True, slots=True)
@@ -113,16 +107,24 @@ def end(folder: RunFolder, here: Allocation, *, status: int, asked: str) -> int:
         return OVER if ended.state == "finished" else FAILED
     if asked == "cancel" or (asked == "nobody" and (folder.path / STOP).exists()):
         return OVER
-    state = view_of(here.job_id).state
+    state = _state(here.job_id)
     if state not in STILL_RUNS:
         return _taken_back(folder, here, state)
     if asked == "time-limit":
-        _tell(folder, "signal", "time limit", here)
+        _tell(folder, "signal", "time limit; saved, and queued again", here)
     elif ended is not None:
-        _tell(folder, "signal", "the ranks were told to stop, the run was not", here)
+        _tell(folder, "signal", "the ranks were told to stop and the run was not; it goes on", here)
     else:
         _tell(folder, "failure", f"the step ended with status {status} before the run did", here)
     return _again(folder, here)
+
+
+def _state(job_id: str) -> str:
+    """Return the state of the job; UNKNOWN while the controller does not answer."""
+    try:
+        return view_of(job_id).state
+    except SlurmAwayError:
+        return UNKNOWN
 
 
 def _again(folder: RunFolder, here: Allocation) -> int:
@@ -145,7 +147,7 @@ def _taken_back(folder: RunFolder, here: Allocation, state: str) -> int:
 
 def _tell(folder: RunFolder, kind: str, what: str, here: Allocation) -> None:
     """Write why an allocation ended; the first rank tells by itself where it goes on."""
-    detail = f"{what}: Slurm queues job {here.job_id} again"
+    detail = f"Slurm job {here.job_id}: {what}"
     values = {"requeues": float(here.restarts)}
     folder.add_event(kind, step=_last_step(folder), detail=detail, values=values)
 
@@ -175,10 +177,12 @@ def _lost(nodes: tuple[str, ...] | list[str]) -> str:
     """Return what became of the nodes of the last allocation."""
     told = _told("sinfo", "-h", "-N", "-n", ",".join(nodes), "-o", "%N|%T|%E") if nodes else ""
     rows = dict.fromkeys(tuple(line.split("|", 2)) for line in told.splitlines() if "|" in line)
-    ill = [f"{node} is {state} ({why})" for node, state, why in rows if state not in WELL]
+    ill = [
+        f"{node} is {state} ({why})" for node, state, why in rows if state.rstrip(MARKS) not in WELL
+    ]
     if ill:
         return f"node failure: {'; '.join(ill)}"
-    return "Slurm took the nodes back and queued the job again: preempted, or a node was lost"
+    return "Slurm took the nodes back: another job went first, or a node was lost"
 
 
 def _told(*command: str) -> str:

@@ -72,6 +72,9 @@ while wait "$step"; status=$?; kill -0 "$step" 2>/dev/null; do :; done  # a trap
 session end --status "$status" --asked "$asked"
 verdict=$?
 if [ "$verdict" = 75 ]; then  # not over: EX_TEMPFAIL of sysexits.h
-  scontrol requeue "$SLURM_JOB_ID" && sleep infinity
+  for _ in {1..12}; do  # a controller that is away comes back
+    scontrol requeue "$SLURM_JOB_ID" && sleep infinity
+    sleep 10
+  done
 fi
 exit "$verdict"
