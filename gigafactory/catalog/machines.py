@@ -74,7 +74,7 @@ def machine(cluster: Cluster, software: str, features: frozenset[str] = frozense
         cluster: The cluster.
         software: Name of a profile.
         features: What a run adds to the profile: "async-tp", "float8-tensorwise", "amp-default",
-            "one-copy-exchange".
+            "one-copy-exchange", "fused-experts", "fp32-gradients", "16-bit-gradients".
 
     Raises:
         SpecError: Unknown software, or no kernels for the accelerator.
@@ -111,15 +111,22 @@ def measured_or_known(cluster: Cluster) -> tuple[KernelFit, StepCalibration]:
 
 def with_features(software: Software, features: frozenset[str]) -> Software:
     """Return a profile with what a run switched on."""
-    changes: dict[str, bool | float] = {}
+    changes: dict[str, bool | float | dict[str, float]] = {}
     if "async-tp" in features:
         changes["overlap_tensor"] = True
     if "float8-tensorwise" in features:
         changes["quantised_weights"] = True  # row-wise scales are known only after the gather
     if "one-copy-exchange" in features:
         changes["one_copy_per_domain"] = True
+    if "fused-experts" in features:
+        changes["fused_experts"] = True
     if "amp-default" in features:
         changes["gradient_bytes"] = 4.0  # gradients are reduced in fp32, "PURE" reduces in bf16
+    if "fp32-gradients" in features:
+        # Beside those of the last backward pass, of 16 bits, stand their fp32 sums.
+        changes["gradient_state_bytes"] = {"bf16": 6.0, "fp16": 6.0}
+    if "16-bit-gradients" in features:
+        changes["gradient_state_bytes"] = {}
     if not changes:
         return software
     features_on = replace(software.features, **changes)  # type: ignore[arg-type]

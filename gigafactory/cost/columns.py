@@ -54,6 +54,7 @@ class Shape(Columns):
         micro_batch: Sequences in a microbatch.
         sp: 1 with sequence parallelism, else 0.
         recompute: 0 none, 1 selective, 2 full.
+        recomputed: Share of the layers that is recomputed whole where `recompute` is not full.
     """
 
     layers: Column
@@ -86,6 +87,7 @@ class Shape(Columns):
     ep: Column
     etp: Column
     recompute: Column
+    recomputed: Column = 0.0
 
     @property
     def tokens(self) -> Column:

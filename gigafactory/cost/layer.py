@@ -35,6 +35,27 @@ class LayerParts(NamedTuple):
     backward: Parts
 
 
+class Work(NamedTuple):
+    """One operator of one layer, or of an end of the model, on one microbatch.
+
+    Attributes:
+        part: Which of `PARTS` it counts to.
+        exposed: Seconds that it lengthens the passes by, recomputation left out.
+        hidden: Seconds that it runs under other operators.
+        again: Share of the forward pass that the backward pass computes again.
+        times: How often it is done, forward.
+        flops: FLOPs of its products, forward; padding does not count.
+    """
+
+    operator: str
+    part: str
+    exposed: op.Seconds
+    hidden: op.Seconds = op.Seconds(0.0, 0.0)
+    again: Column = 0.0
+    times: Column = 1.0
+    flops: Column = 0.0
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class LayerPrice(Columns):
     """What a layout needs to know of its layer shape.
@@ -92,8 +113,8 @@ def tensor_time_s(s: Shape, rates: Rates) -> Column:
     return np.where(s.tp > 1, np.where(s.sp > 0, gather + scatter, reduce), 0.0)
 
 
-def context_time_s(s: Shape, attention: op.Seconds, rates: Rates) -> op.Seconds:
-    """Return the exposed seconds of passing keys and values around the context-parallel ring."""
+def ring_time_s(s: Shape, rates: Rates) -> Column:
+    """Return the seconds of passing keys and values once around the context-parallel ring."""
     kv = np.where(
         s.kv_rank > 0,
         s.heads * (s.nope_dim + s.rope_dim + s.value_dim),
@@ -101,7 +122,14 @@ def context_time_s(s: Shape, attention: op.Seconds, rates: Rates) -> op.Seconds:
     )
     size = s.micro_batch * s.seq * kv * op.ACTIVATION_BYTES / s.tp
     ring = hierarchical_time_s("all_gather", size, s.cp, s.tp, rates)
-    ring = np.where(s.cp > 1, ring, 0.0)
+    return np.where(s.cp > 1, ring, 0.0)
+
+
+def exposed_ring_s(ring: Column, attention: op.Seconds) -> op.Seconds:
+    """Return the exposed seconds of the ring: what does not fit under the attention.
+
+    Backward the gradients of keys and values travel with them.
+    """
     forward = np.maximum(ring - attention.forward, EXPOSED_RING * ring)
     backward = np.maximum(2.0 * ring - attention.backward, EXPOSED_RING * 2.0 * ring)
     return op.Seconds(forward, backward)
@@ -122,85 +150,166 @@ def expert_time_s(s: Shape, rates: Rates) -> Column:
 
 def layer_parts(s: Shape, rates: Rates) -> LayerParts:
     """Return the exposed seconds of one layer by part, mean over dense and expert layers."""
-    share = s.expert_layers / s.layers
-    attention = op.attention_time_s(s, rates)
-    projections = op.matmuls_time_s(op.attention_matmuls(s), rates.gemm)
-    compute = _sum(attention, projections)
-    traffic = op.elementwise_time_s(s, rates)
-    tensor = tensor_time_s(s, rates)
-    expert: Column = 0.0
-    exchanges: Column = 1.0
-    if np.any(share < 1):
-        compute = _sum(compute, _mlp(s, s.ffn, 1 - share, rates))
-        traffic = _sum(traffic, _activation(s, s.ffn, 1 - share, rates))
-        exchanges = exchanges + (1 - share)
-    if np.any(share > 0):
-        compute = _sum(compute, _scaled(op.expert_matmuls_time_s(s, rates), share))
-        traffic = _sum(traffic, _scaled(op.expert_traffic_time_s(s, rates), share))
-        expert = 2.0 * share * expert_time_s(s, rates)
-    if np.any(s.shared_ffn > 0):
-        compute = _sum(compute, _mlp(s, s.shared_ffn, share, rates))
-        traffic = _sum(traffic, _activation(s, s.shared_ffn, share, rates))
-        exchanges = exchanges + np.where(s.shared_ffn > 0, share, 0.0)
-    ring = context_time_s(s, attention, rates)
-    hidden_b = max(rates.tensor_hidden, 0.5 if rates.features.async_tensor_backward else 0.0)
-    forward = [compute.forward, traffic.forward, exchanges * tensor * (1 - rates.tensor_hidden),
-               ring.forward, expert]  # fmt: skip
-    backward = [compute.backward, traffic.backward, exchanges * tensor * (1 - hidden_b),
-                ring.backward, expert]  # fmt: skip
-    redone = _redone(s, forward, attention, rates)
-    backward = [b + r for b, r in zip(backward, redone, strict=True)]
-    # What is computed again is launched again.
-    launches = HOST_BACKWARD + np.where(s.recompute > 1, 1.0, 0.0)
+    work = layer_work(s, rates)
+    forward: dict[str, list[Column]] = {part: [] for part in PARTS[:-1]}
+    backward: dict[str, list[Column]] = {part: [] for part in PARTS[:-1]}
+    for one in work:
+        forward[one.part].append(one.exposed.forward)
+        backward[one.part].append(one.exposed.backward + one.again * one.exposed.forward)
+    launches = HOST_BACKWARD + host_again(s)
     return LayerParts(
-        _with_host(forward, rates.host_layer_s),
-        _with_host(backward, rates.host_layer_s * launches),
+        _with_host([sum(part) for part in forward.values()], rates.host_layer_s),
+        _with_host([sum(part) for part in backward.values()], rates.host_layer_s * launches),
     )
 
 
-def _sum(a: op.Seconds, b: op.Seconds) -> op.Seconds:
-    return op.Seconds(a.forward + b.forward, a.backward + b.backward)
+def host_again(s: Shape) -> Column:
+    """Return the host time of recomputation over that of the forward pass."""
+    # What is computed again is launched again.
+    return np.where(s.recompute > 1, 1.0, s.recomputed)
 
 
-def _scaled(a: op.Seconds, factor: Column) -> op.Seconds:
-    return op.Seconds(a.forward * factor, a.backward * factor)
-
-
-def _mlp(s: Shape, width: Column, share: Column, rates: Rates) -> op.Seconds:
-    present = np.where(width > 0, share, 0.0)
-    return _scaled(op.matmuls_time_s(op.mlp_matmuls(s, width), rates.gemm), present)
-
-
-def _activation(s: Shape, width: Column, share: Column, rates: Rates) -> op.Seconds:
-    return _scaled(op.activation_time_s(s, s.tokens, width / s.tp, rates), share)
-
-
-def _redone(s: Shape, forward: list[Column], attention: op.Seconds, rates: Rates) -> list[Column]:
-    """Return what the backward pass computes again, by part: all of it, or what is selected."""
-    full = np.where(s.recompute > 1, 1.0, 0.0)
-    selective = np.where(s.recompute == 1, 1.0, 0.0)
-    compute, memory_bound, *transfers = forward
-    again: Column = 0.0
-    moved: Column = memory_bound
-    if rates.features.selective == "attention":
-        again, moved = attention.forward, 0.0
-    elif rates.features.selective == "matmuls":
-        again = MATMULS_REDONE * (compute - attention.forward)
-    redone = compute - _last_product_s(s, rates) if rates.features.early_stop else compute
-    first: list[Column] = [
-        full * redone + selective * again,
-        full * memory_bound + selective * moved,
+def layer_work(s: Shape, rates: Rates) -> list[Work]:
+    """Return what one layer does, mean over dense and expert layers; the host left out."""
+    share = s.expert_layers / s.layers
+    again = _again(s, rates)
+    attention = op.attention_time_s(s, rates)
+    work = [
+        *_projections(s, again, rates),
+        Work("attention core", "compute", attention, again=again.core, times=s.cp,
+             flops=op.attention_flops(s)),
+        Work("norms and residuals", "memory_bound", op.elementwise_time_s(s, rates),
+             again=again.traffic),
+    ]  # fmt: skip
+    exchanges: Column = 1.0
+    if np.any(share < 1):
+        work += _mlp(s, s.ffn, 1 - share, again, rates)
+        exchanges = exchanges + (1 - share)
+    if np.any(share > 0):
+        work += _experts(s, share, again, rates)
+    if np.any(s.shared_ffn > 0):
+        # The layer ends in a sum over experts: their last product is always computed again.
+        whole = again._replace(last=again.product)
+        work += _mlp(s, s.shared_ffn, share, whole, rates)
+        exchanges = exchanges + np.where(s.shared_ffn > 0, share, 0.0)
+    return [
+        *work,
+        _tensor(s, exchanges, again, rates),
+        _ring(s, attention, again, rates),
     ]
-    return first + [full * x for x in transfers]
 
 
-def _last_product_s(s: Shape, rates: Rates) -> Column:
-    """Return the forward seconds of a dense layer's last product, which no gradient needs again.
+class Again(NamedTuple):
+    """Share of the forward pass that the backward pass computes again, by kind of operator.
 
-    Mixture-of-experts layers end in a sum over experts, and are computed again whole.
+    Attributes:
+        product: Products with weights.
+        last: The last product of a dense layer, which no gradient needs again.
+        core: The attention core.
+        traffic: Element-wise kernels.
+        transfer: Transfers between ranks.
     """
-    down = op.matmuls_time_s(op.mlp_matmuls(s, s.ffn)[1:], rates.gemm)
-    return np.where(s.ffn > 0, (1.0 - s.expert_layers / s.layers) * down.forward, 0.0)
+
+    product: Column
+    last: Column
+    core: Column
+    traffic: Column
+    transfer: Column
+
+
+def _again(s: Shape, rates: Rates) -> Again:
+    """Return what is computed again: all of a layer, or what the software selects."""
+    full = np.where(s.recompute > 1, 1.0, s.recomputed)
+    selective = np.where(s.recompute == 1, 1.0 - s.recomputed, 0.0)
+    selected = rates.features.selective
+    product = selective * MATMULS_REDONE if selected == "matmuls" else 0.0
+    return Again(
+        product=full + product,
+        last=product if rates.features.early_stop else full + product,
+        core=full + selective if selected == "attention" else full,
+        traffic=full if selected == "attention" else full + selective,
+        transfer=full,
+    )
+
+
+def _projections(s: Shape, again: Again, rates: Rates) -> list[Work]:
+    ops = op.attention_matmuls(s)
+    seconds = op.products_time_s(ops, rates.gemm)
+    return [
+        Work(name, "compute", time, again=again.product, times=one.times, flops=one.flops)
+        for name, one, time in zip(op.PROJECTIONS, ops, seconds, strict=False)
+    ]
+
+
+def _mlp(s: Shape, width: Column, share: Column, again: Again, rates: Rates) -> list[Work]:
+    """Return a dense MLP that `share` of the layers have."""
+    present = np.where(width > 0, share, 0.0)
+    wide, narrow = op.mlp_matmuls(s, width)
+    up, down = op.products_time_s([wide, narrow], rates.gemm)
+    activation = op.activation_time_s(s, s.tokens, width / s.tp, rates)
+    return [
+        Work("mlp up and gate", "compute", up.scaled(present), again=again.product, times=present,
+             flops=wide.flops * present),
+        Work("activation", "memory_bound", activation.scaled(present), again=again.traffic,
+             times=present),
+        Work("mlp down", "compute", down.scaled(present), again=again.last, times=present,
+             flops=narrow.flops * present),
+    ]  # fmt: skip
+
+
+def _experts(s: Shape, share: Column, again: Again, rates: Rates) -> list[Work]:
+    """Return routed experts, which `share` of the layers have."""
+    traffic, products = op.expert_traffic_time_s(s, rates), op.expert_matmuls_time_s(s, rates)
+    exchange = expert_time_s(s, rates) * 2.0 * share
+    return [
+        Work("permute", "memory_bound", traffic.scaled(share), again=again.traffic, times=share),
+        Work("expert products", "compute", products.scaled(share), again=again.product,
+             times=share * 2.0, flops=op.expert_flops(s) * share),
+        Work("expert exchange", "expert_comm", op.Seconds(exchange, exchange),
+             again=again.transfer, times=share * 2.0),
+    ]  # fmt: skip
+
+
+def _tensor(s: Shape, exchanges: Column, again: Again, rates: Rates) -> Work:
+    """Return the tensor-parallel exchanges of one layer."""
+    whole = exchanges * tensor_time_s(s, rates)
+    under = rates.tensor_hidden
+    under_backward = max(under, 0.5 if rates.features.async_tensor_backward else 0.0)
+    return Work(
+        "tensor exchange",
+        "tensor_comm",
+        exposed=op.Seconds(whole * (1 - under), whole * (1 - under_backward)),
+        hidden=op.Seconds(whole * under, whole * under_backward),
+        again=again.transfer,
+        times=np.where(s.tp > 1, exchanges * (1.0 + s.sp), 0.0),
+    )
+
+
+def _ring(s: Shape, attention: op.Seconds, again: Again, rates: Rates) -> Work:
+    """Return the context-parallel ring of one layer."""
+    ring = ring_time_s(s, rates)
+    exposed = exposed_ring_s(ring, attention)
+    return Work(
+        "context ring",
+        "context_comm",
+        exposed=exposed,
+        hidden=op.Seconds(ring - exposed.forward, 2.0 * ring - exposed.backward),
+        again=again.transfer,
+        times=s.cp - 1.0,
+    )
+
+
+def end_work(s: Shape, rates: Rates) -> list[Work]:
+    """Return what the first stage does before its layers and the last one after them."""
+    (product,) = op.output_matmuls(s)
+    (logits,) = op.products_time_s([product], rates.output_gemm)
+    loss_s = op.loss_time_s(s, rates)
+    loss = op.Seconds(op.LOSS_FORWARD * loss_s, (1.0 - op.LOSS_FORWARD) * loss_s)
+    return [
+        Work("embedding", "compute", op.embedding_time_s(s, rates)),
+        Work("logits", "compute", logits, flops=product.flops),
+        Work("loss", "compute", loss),
+    ]
 
 
 def _with_host(parts: list[Column], host_s: Column) -> Parts:
@@ -226,16 +335,15 @@ def held_parameters(s: Shape) -> Parameters:
 def price_layer(s: Shape, rates: Rates) -> tuple[LayerPrice, LayerParts]:
     """Return the price of each layer shape, and its parts."""
     parts = layer_parts(s, rates)
-    output = op.matmuls_time_s(op.output_matmuls(s), rates.output_gemm)
-    embedding = op.embedding_time_s(s, rates)
+    embedding, logits, loss = (one.exposed for one in end_work(s, rates))
     price = LayerPrice(
         shape=s,
         held=held_parameters(s),
         acts=activation_bytes(s, rates),
         forward_s=parts.forward.sum(axis=0),
         backward_s=parts.backward.sum(axis=0),
-        head_s=output.forward + output.backward + op.loss_time_s(s, rates),
-        embedding_s=embedding.forward + embedding.backward,
+        head_s=logits.both + loss.both,
+        embedding_s=embedding.both,
         boundary_bytes=s.tokens * s.hidden * op.ACTIVATION_BYTES / s.tp,
     )
     return price, parts

@@ -1,8 +1,8 @@
 """Bytes on one accelerator: weights, gradients, optimizer state, activations, logits, buffers.
 
 Source: Korthikanti et al. 2022, "Reducing Activation Recomputation in Large Transformer Models",
-equations 1 to 5, extended to gated MLPs, grouped queries, flash attention and experts; Rajbhandari
-et al. 2020, "ZeRO", section 3, for what sharding divides.
+equations 1 to 5, extended to gated MLPs, grouped queries, flash attention, experts and quantised
+matmul inputs; Rajbhandari et al. 2020, "ZeRO", section 3, for what sharding divides.
 """
 
 from __future__ import annotations
@@ -18,10 +18,10 @@ if TYPE_CHECKING:
     from gigafactory.cost.columns import Column, Grid, Shape
     from gigafactory.cost.rates import Rates
 
-WEIGHT_BYTES: Final = 2.0
-OPTIMIZER_BYTES: Final = 12.0  # fp32 master weight and both Adam moments
-LOGIT_BYTES: Final = 12.0  # bf16 logits, their fp32 copy, fp32 softmax or gradient, bf16 gradient
+WEIGHT_BYTES: Final = 2.0  # bf16 and fp16; in 8 bits a weight and its transpose
+REDUCED_BYTES: Final = 4.0  # FSDP adds gradients up in the type it reduces them in, fp32
 ACTIVATION_BYTES: Final = 2.0
+SAVED_PRODUCTS: Final = 0.5  # torchtitan saves every other product (its selective-op policy)
 GATHERED_LAYERS: Final = 2.0  # FSDP keeps the layer in use and the one prefetched
 FULLY_SHARDED: Final = 3.0
 SHARDED_GRADIENTS: Final = 2.0
@@ -62,31 +62,59 @@ class StageBytes(NamedTuple):
 def activation_bytes(s: Shape, rates: Rates) -> LayerBytes:
     """Return the activation bytes of one layer, mean over dense and expert layers.
 
-    With no gate, no grouped queries, unfused attention and dropout this is Korthikanti's
-    s b h (10 + 24/t + 5 a s / (h t)).
+    With no gate, no grouped queries, unfused attention, dropout and 16 bits this is Korthikanti's
+    s b h (10 + 24/t + 5 a s / (h t)). The allocator's losses come on top of what is kept.
     """
+    norms = norm_activation_bytes(s, rates)
     attention, scores = attention_activation_bytes(s, rates)
     share = s.expert_layers / s.layers
-    dense = mlp_activation_bytes(s, s.ffn)
-    expert = expert_activation_bytes(s) + mlp_activation_bytes(s, s.shared_ffn)
-    split = np.where(s.sp > 0, s.tp, 1.0)
-    inputs = (8.0 + (2.0 if rates.features.dropout else 0.0)) * s.hidden * s.tokens / split
-    everything = inputs + attention + scores + (1 - share) * dense + share * expert
+    dense = mlp_activation_bytes(s, s.ffn, rates)
+    expert = expert_activation_bytes(s, rates) + mlp_activation_bytes(s, s.shared_ffn, rates)
+    everything = norms + attention + scores + (1 - share) * dense + share * expert
+    full = ACTIVATION_BYTES * s.hidden * s.tokens / sequence_split(s)
     selective = everything - scores
-    full = ACTIVATION_BYTES * s.hidden * s.tokens / split
-    kept = np.where(s.recompute == 0, everything, np.where(s.recompute == 1, selective, full))
-    return LayerBytes(kept, np.where(s.recompute == 0, 0.0, everything - kept))
+    if rates.features.selective == "elementwise":
+        selective = selective - elementwise_activation_bytes(s, rates)
+    elif rates.features.selective == "matmuls":
+        selective = np.minimum(selective, full + saved_product_bytes(s))
+    rest = np.where(s.recompute == 1, selective, everything)
+    kept = np.where(s.recompute > 1, full, (1.0 - s.recomputed) * rest + s.recomputed * full)
+    again = (s.recompute > 0) | (np.asarray(s.recomputed) > 0)
+    least = np.where((s.recompute > 1) | (np.asarray(s.recomputed) > 0), full, rest)
+    return LayerBytes(kept * (1.0 + rates.fragmentation), np.where(again, everything - least, 0.0))
+
+
+def sequence_split(s: Shape) -> Column:
+    """Return the ranks that what lies between tensor-parallel regions is split over."""
+    return np.where(s.sp > 0, s.tp, 1.0)
+
+
+def norm_activation_bytes(s: Shape, rates: Rates) -> Column:
+    """Return bytes kept by both norms of a layer: input and output, and masks of dropout.
+
+    The output is the next matmul's input, and kept as such.
+    """
+    per_element = 2.0 * ACTIVATION_BYTES + 2.0 * rates.saved_bytes
+    masks = 2.0 if rates.features.dropout else 0.0
+    return (per_element + masks) * s.hidden * s.tokens / sequence_split(s)
 
 
 def attention_activation_bytes(s: Shape, rates: Rates) -> tuple[Column, Column]:
-    """Return bytes kept by the attention core: its operands, and its score matrix if written."""
+    """Return bytes kept by the attention core: its operands, and its score matrix if written.
+
+    The core keeps its output in 16 bits; where matmul inputs are quantised the projection keeps
+    a copy of its own.
+    """
+    latent = s.kv_rank > 0
+    out = np.where(latent, s.value_dim, s.head_dim) * s.heads / s.tp
     plain = (2.0 * s.heads + 2.0 * s.kv_heads) * s.head_dim / s.tp
-    latent = (
+    low_rank = (
         s.query_rank
         + s.kv_rank
         + s.heads / s.tp * (2.0 * (s.nope_dim + s.rope_dim) + 2.0 * s.value_dim)
     )
-    operands = np.where(s.kv_rank > 0, latent, plain) * s.tokens * ACTIVATION_BYTES
+    copy = rates.saved_bytes if rates.saved_bytes < ACTIVATION_BYTES else 0.0
+    operands = (ACTIVATION_BYTES * np.where(latent, low_rank, plain) + copy * out) * s.tokens
     if rates.features.attention != "unfused":
         return operands, np.zeros_like(operands)
     # softmax output and its dropped-out copy in 2 bytes, the mask in 1
@@ -94,15 +122,44 @@ def attention_activation_bytes(s: Shape, rates: Rates) -> tuple[Column, Column]:
     return operands, kept * s.heads / s.tp * s.seq * s.tokens
 
 
-def mlp_activation_bytes(s: Shape, width: Column) -> Column:
-    """Return bytes kept by a dense MLP: the activation's input and output."""
-    return ACTIVATION_BYTES * s.tokens * width * (2.0 + s.gated) / s.tp
+def mlp_activation_bytes(s: Shape, width: Column, rates: Rates) -> Column:
+    """Return bytes kept by a dense MLP: the activation's input, and its output for the matmul."""
+    return s.tokens * width * (ACTIVATION_BYTES * (1.0 + s.gated) + rates.saved_bytes) / s.tp
 
 
-def expert_activation_bytes(s: Shape) -> Column:
-    """Return bytes kept by routed experts: permuted rows in and out, activation in and out."""
-    per_row = 2.0 * s.hidden + s.expert_ffn * (2.0 + s.gated) / s.etp
-    return ACTIVATION_BYTES * s.expert_rows * per_row
+def expert_activation_bytes(s: Shape, rates: Rates) -> Column:
+    """Return bytes kept by routed experts: permuted rows in, activation in and out, rows out.
+
+    Source: Megatron-Core MoE, arXiv 2603.07685 (rows weighted before the second product need not
+    be kept after it).
+    """
+    ends = rates.saved_bytes + (ACTIVATION_BYTES if rates.features.keeps_expert_outputs else 0.0)
+    inner = (ACTIVATION_BYTES * (1.0 + s.gated) + rates.saved_bytes) / s.etp
+    return s.expert_rows * (ends * s.hidden + inner * s.expert_ffn)
+
+
+def elementwise_activation_bytes(s: Shape, rates: Rates) -> Column:
+    """Return what is saved by computing norms and activation functions again."""
+    share = s.expert_layers / s.layers
+    outputs = 2.0 * s.hidden * s.tokens / sequence_split(s)
+    outputs = outputs + s.tokens * ((1 - share) * s.ffn + share * s.shared_ffn) / s.tp
+    return rates.saved_bytes * (outputs + share * s.expert_rows * s.expert_ffn / s.etp)
+
+
+def saved_product_bytes(s: Shape) -> Column:
+    """Return bytes of the attention's output and of every other product's, as torchtitan saves.
+
+    Source: torchtitan, activation checkpointing of selective operators.
+    """
+    share = s.expert_layers / s.layers
+    heads = s.heads * s.head_dim / s.tp
+    matrices = 1.0 + s.gated
+    dense = matrices * ((1 - share) * s.ffn + share * s.shared_ffn) / s.tp + s.hidden
+    products = 2.0 * s.kv_heads * s.head_dim / s.tp + heads + s.hidden + dense
+    rows = share * s.expert_rows * (matrices * s.expert_ffn / s.etp + s.hidden)
+    return ACTIVATION_BYTES * (
+        s.tokens * (heads + SAVED_PRODUCTS * products) + SAVED_PRODUCTS * rows
+    )
 
 
 class Parameters(NamedTuple):
@@ -135,14 +192,15 @@ class StateBytes(NamedTuple):
 def state_bytes(sharding: Column, ranks: Column, shard: Column, rates: Rates) -> StateBytes:
     """Return the bytes per parameter that sharding over data-parallel ranks leaves on each.
 
-    ZeRO-1 divides the optimizer state, ZeRO-2 gradients too, ZeRO-3 weights too.
+    ZeRO-1 divides the optimizer state, ZeRO-2 gradients too, ZeRO-3 weights too; where the fp32
+    master is cast as it is gathered, ZeRO-3 keeps no other weight.
     """
     share = owned_share(sharding, ranks, shard)
+    third = 0.0 if rates.features.casts_shards else share
     return StateBytes(
-        weights=WEIGHT_BYTES * np.where(sharding >= FULLY_SHARDED, share, 1.0),
-        gradients=rates.features.gradient_bytes
-        * np.where(sharding >= SHARDED_GRADIENTS, share, 1.0),
-        optimizer=OPTIMIZER_BYTES * share,
+        weights=WEIGHT_BYTES * np.where(sharding >= FULLY_SHARDED, third, 1.0),
+        gradients=rates.gradient_state_bytes * np.where(sharding >= SHARDED_GRADIENTS, share, 1.0),
+        optimizer=rates.optimizer_state_bytes * share,
     )
 
 
@@ -159,12 +217,30 @@ def held_bytes(s: Shape, grid: Grid, held: Parameters, rates: Rates) -> Held:
     ranks = grid.dp * s.cp
     expert_ranks = np.maximum(ranks * s.tp / (s.ep * s.etp), 1.0)
     expert_shard = np.maximum(expert_ranks * grid.shard / grid.dp, 1.0)
-    gathered = GATHERED_LAYERS * (held.dense + held.expert) * (WEIGHT_BYTES + WEIGHT_BYTES)
+    sharded = grid.sharding >= FULLY_SHARDED
+    buffers = np.where(sharded, gathered_bytes(s, held, rates), 0.0)
+    if rates.features.fully_sharded:
+        # Under a pipeline a stage stays gathered, its gradients unreduced, until the step's end.
+        whole = s.layers / grid.pp * (held.dense + held.expert) * (WEIGHT_BYTES + REDUCED_BYTES)
+        buffers = np.where(sharded & (grid.pp > 1), whole, buffers)
     return Held(
         dense=state_bytes(grid.sharding, ranks, grid.shard * s.cp, rates),
         expert=state_bytes(grid.sharding, expert_ranks, expert_shard, rates),
-        buffers=np.where(grid.sharding >= FULLY_SHARDED, gathered, 0.0),
+        buffers=buffers,
     )
+
+
+def gathered_bytes(s: Shape, held: Parameters, rates: Rates) -> Column:
+    """Return the bytes of gathered weights and of their gradients before these are scattered.
+
+    A limit on what is gathered leaves room for the largest matrix at least.
+    """
+    parameters = GATHERED_LAYERS * (held.dense + held.expert)
+    limit = rates.features.gathered_parameters
+    if limit > 0:
+        largest = s.hidden * np.maximum(s.ffn, s.expert_ffn) / s.tp
+        parameters = np.minimum(parameters, np.maximum(limit, largest))
+    return parameters * (WEIGHT_BYTES + WEIGHT_BYTES)
 
 
 class StageLoad(NamedTuple):
@@ -184,7 +260,7 @@ class StageLoad(NamedTuple):
 
 
 def stage_load(
-    s: Shape, grid: Grid, held: Parameters, acts: LayerBytes, stage: Column
+    s: Shape, grid: Grid, held: Parameters, acts: LayerBytes, rates: Rates, *, stage: Column
 ) -> StageLoad:
     """Return what stage `stage` (from 0) holds."""
     layers = stage_layers(s.layers, grid.pp, stage)
@@ -195,7 +271,7 @@ def stage_load(
         dense=layers * held.dense + ends * held.end,
         expert=layers * held.expert,
         activations=layers * in_flight * acts.kept + acts.working,
-        logits=last * (LOGIT_BYTES * s.tokens * s.vocab / s.tp),
+        logits=last * (rates.features.logit_bytes * s.tokens * s.vocab / s.tp),
     )
 
 
@@ -203,7 +279,7 @@ def stage_bytes(
     s: Shape, grid: Grid, held: Parameters, acts: LayerBytes, rates: Rates, *, stage: Column
 ) -> StageBytes:
     """Return the bytes on one rank of pipeline stage `stage` (from 0), by kind."""
-    load = stage_load(s, grid, held, acts, stage)
+    load = stage_load(s, grid, held, acts, rates, stage=stage)
     state = held_bytes(s, grid, held, rates)
     return StageBytes(
         weights=load.dense * state.dense.weights + load.expert * state.expert.weights,
@@ -226,7 +302,7 @@ def peak_bytes(s: Shape, grid: Grid, held: Parameters, acts: LayerBytes, rates: 
     per_dense, per_expert = state.dense.total, state.expert.total
     peak: Column = 0.0
     for stage in (np.zeros_like(grid.pp), np.minimum(1.0, grid.pp - 1.0), grid.pp - 1.0):
-        load = stage_load(s, grid, held, acts, stage)
+        load = stage_load(s, grid, held, acts, rates, stage=stage)
         # The two are added first: they have fewer axes than the state.
         kept = load.activations + load.logits
         total = load.dense * per_dense + kept

@@ -29,6 +29,12 @@ BACKWARD_PASSES: Final = 1.7  # gradients of input and weight read what forward 
 SOFTMAX_FORWARD_PASSES: Final = 5.0  # scale and mask, softmax, dropout: read and write
 MERGE_BYTES: Final = 8.0  # a ring step's fp32 result is read and written once
 SOFTMAX_BACKWARD_PASSES: Final = 4.5
+LOSS_FORWARD: Final = 0.5  # the loss reads the logits forward and writes as much backward
+PROJECTIONS: Final = (
+    "qkv projection", "output projection",
+    "qkv projection", "qkv projection", "qkv projection", "qkv projection", "output projection",
+)  # fmt: skip
+"""What each of `attention_matmuls` belongs to; the last five are those of latent attention."""
 
 
 class Matmul(NamedTuple):
@@ -39,12 +45,31 @@ class Matmul(NamedTuple):
     k: Column
     times: Column
 
+    @property
+    def flops(self) -> Column:
+        """Return the multiplications and additions of all of them."""
+        return 2.0 * self.m * self.n * self.k * self.times
+
 
 class Seconds(NamedTuple):
-    """Forward and backward seconds."""
+    """Forward and backward seconds.
+
+    Attributes:
+        weights: The weight gradients' share of `backward`, where it is known apart.
+    """
 
     forward: Column
     backward: Column
+    weights: Column = 0.0
+
+    @property
+    def both(self) -> Column:
+        """Return the seconds of both passes."""
+        return self.forward + self.backward
+
+    def scaled(self, factor: Column) -> Seconds:
+        """Return the seconds times a factor."""
+        return Seconds(self.forward * factor, self.backward * factor, self.weights * factor)
 
 
 def attention_matmuls(s: Shape) -> list[Matmul]:
@@ -84,14 +109,25 @@ def output_matmuls(s: Shape) -> list[Matmul]:
     return [Matmul(s.tokens, s.vocab / s.tp, s.hidden, 1.0)]
 
 
-def matmuls_time_s(ops: list[Matmul], kernel: GemmKernel) -> Seconds:
-    """Return the seconds of the products and of their input and weight gradients."""
+def products_time_s(ops: list[Matmul], kernel: GemmKernel) -> list[Seconds]:
+    """Return the seconds of each product and of its input and weight gradients."""
     flat = np.stack(np.broadcast_arrays(*(x for op in ops for x in op)))
     m, n, k, times = (flat[i :: len(Matmul._fields)] for i in range(len(Matmul._fields)))
     m, n, k = (np.where((times > 0) & (x > 0), x, 1.0) for x in (m, n, k))
     three = gemm_time_s(np.stack([m, m, k]), np.stack([n, k, n]), np.stack([k, n, m]), kernel)
-    forward, inputs, weights = (three * times).sum(axis=1)
-    return Seconds(forward, inputs + weights)
+    forward, inputs, weights = three * times
+    return [Seconds(*one) for one in zip(forward, inputs + weights, weights, strict=True)]
+
+
+def matmuls_time_s(ops: list[Matmul], kernel: GemmKernel) -> Seconds:
+    """Return the seconds of all products together and of their gradients."""
+    return sum_seconds(products_time_s(ops, kernel))
+
+
+def sum_seconds(several: list[Seconds]) -> Seconds:
+    """Return the seconds of operators one after the other."""
+    forward, backward, weights = zip(*several, strict=True)
+    return Seconds(sum(forward), sum(backward), sum(weights))
 
 
 def expert_matmuls_time_s(s: Shape, rates: Rates) -> Seconds:
@@ -103,12 +139,13 @@ def expert_matmuls_time_s(s: Shape, rates: Rates) -> Seconds:
     rows = np.maximum(s.expert_rows * uneven / s.local_experts, 1.0)
     width = np.where(s.experts > 0, s.expert_ffn, s.hidden) / s.etp
     up, down = (width * (1 + s.gated), s.hidden), (s.hidden, width)
-    total = [np.zeros(()), np.zeros(())]
+    total: list[Column] = [0.0, 0.0, 0.0]
     for n, k in (up, down):
-        for place, (gm, gn, gk) in ((0, (rows, n, k)), (1, (rows, k, n)), (1, (k, n, rows))):
+        for place, (gm, gn, gk) in enumerate(((rows, n, k), (rows, k, n), (k, n, rows))):
             time = grouped_gemm_time_s(s.local_experts, gm, gn, gk, rates.gemm, rates.grouped)
             total[place] = total[place] + time
-    return Seconds(total[0], total[1])
+    forward, inputs, weights = total
+    return Seconds(forward, inputs + weights, weights)
 
 
 def attention_time_s(s: Shape, rates: Rates) -> Seconds:
@@ -186,6 +223,17 @@ def embedding_time_s(s: Shape, rates: Rates) -> Seconds:
     """Return the seconds of reading embedding rows and of scattering their gradient."""
     forward = 3.0 * s.tokens * s.hidden * ACTIVATION_BYTES / rates.memory_bytes_per_s
     return Seconds(forward, forward)
+
+
+def attention_flops(s: Shape) -> Column:
+    """Return the FLOPs of the attention core, forward: the causal half of the score matrix."""
+    dim = np.where(s.kv_rank > 0, (s.nope_dim + s.rope_dim + s.value_dim) / 2, s.head_dim)
+    return 2.0 * s.tokens * s.heads / s.tp * s.seq * dim
+
+
+def expert_flops(s: Shape) -> Column:
+    """Return the FLOPs of one expert layer's products, forward, with rows evenly spread."""
+    return 2.0 * s.expert_rows * (2.0 + s.gated) * s.hidden * s.expert_ffn / s.etp
 
 
 def layer_model_flops(s: Shape) -> Column:

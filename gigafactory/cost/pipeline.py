@@ -63,6 +63,16 @@ def pipeline_time_s(
     return microbatches * slowest_s + (pp - 1.0) / vpp * mean_s
 
 
+def slowest_stage_s(first_s: Column, inner_s: Column, last_s: Column, pp: Column) -> Column:
+    """Return the seconds of a microbatch on the stage that all others wait for.
+
+    >>> float(slowest_stage_s(3.0, 4.0, 3.0, 2)), float(slowest_stage_s(3.0, 4.0, 3.0, 3))
+    (3.0, 4.0)
+    """
+    slowest = np.maximum(first_s, last_s)
+    return np.where(pp > 2, np.maximum(slowest, inner_s), slowest)
+
+
 def uneven_pipeline_time_s(
     first_s: Column,
     inner_s: Column,
@@ -93,8 +103,7 @@ def uneven_pipeline_time_s(
     ...     3.0, 3.0, 3.0, forward_share=1 / 3, pp=4, vpp=1, microbatches=8))
     33.0
     """
-    slowest = np.maximum(first_s, last_s)
-    slowest = np.where(pp > 2, np.maximum(slowest, inner_s), slowest)
+    slowest = slowest_stage_s(first_s, inner_s, last_s, pp)
     lacks = np.maximum(inner_s - last_s, 0.0)
     forward, backward = inner_s * forward_share, inner_s * (1.0 - forward_share)
     plain = np.minimum(lacks, forward) + np.minimum(lacks, backward)

@@ -48,7 +48,11 @@ class Rates:
         nic_bytes_per_s: Scale-out bandwidth one accelerator's collectives reach.
         exchange_share: Share of that which an all-to-all reaches.
         memory_capacity_bytes: HBM of one accelerator.
-        reserved_bytes: What runtime, NCCL and fragmentation take of it.
+        gradient_state_bytes: Bytes per parameter that gradients take between microbatches.
+        optimizer_state_bytes: Bytes per parameter of master weight and both moments.
+        saved_bytes: Bytes per element of a matmul's input kept for the backward pass.
+        reserved_bytes: What runtime and communication buffers take of it.
+        fragmentation: Share of activations that the allocator loses between them.
     """
 
     gemm: GemmKernel
@@ -83,4 +87,8 @@ class Rates:
     nic_latency_s: float
     tiers: tuple[Tier, ...]
     memory_capacity_bytes: float
+    gradient_state_bytes: float
+    optimizer_state_bytes: float
+    saved_bytes: float
     reserved_bytes: float
+    fragmentation: float

@@ -14,13 +14,14 @@ import numpy as np
 from gigafactory.cost.collectives import hierarchical_time_s, point_to_point_time_s
 from gigafactory.cost.layer import PARTS, LayerParts, LayerPrice
 from gigafactory.cost.memory import FULLY_SHARDED, SHARDED_GRADIENTS
+from gigafactory.cost.operators import Seconds
 from gigafactory.cost.optimizer import optimizer_time_s, owned_share
 from gigafactory.cost.pipeline import stage_layers, uneven_pipeline_time_s
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-    from gigafactory.cost.columns import Column, Grid
+    from gigafactory.cost.columns import Column, Grid, Shape
     from gigafactory.cost.rates import Rates
 
 
@@ -30,6 +31,7 @@ class StepParts(NamedTuple):
     Attributes:
         pipeline: All microbatches through the pipeline: layers, ends, transfers, bubble.
         accumulation: Adding one layer's gradients to those of earlier microbatches.
+        end_accumulation: The same for the embedding or the output matrix.
         gathering: Exposed gathering and scattering of one fully sharded layer, one microbatch.
         handing_on: Exposed transfers between stages, one microbatch.
         reduction: Exposed gradient reduction and parameter gathering at the step's end.
@@ -39,6 +41,7 @@ class StepParts(NamedTuple):
 
     pipeline: Column
     accumulation: Column
+    end_accumulation: Column
     gathering: Column
     handing_on: Column
     reduction: Column
@@ -127,29 +130,68 @@ def exposed_under(transfer: Column, work: Column, contention: float, *, overlap:
 
 
 def sharded_layer_s(price: LayerPrice, grid: Grid, traffic: DataTraffic, rates: Rates) -> Column:
-    """Return what full sharding adds to one layer and microbatch, forward and backward.
+    """Return what full sharding adds to one layer and microbatch, forward and backward."""
+    both = sharded_passes_s(price, grid, traffic, rates).both
+    return np.where(fully_sharded(grid, rates), both, 0.0)
+
+
+def sharded_passes_s(price: LayerPrice, grid: Grid, traffic: DataTraffic, rates: Rates) -> Seconds:
+    """Return what each pass of a fully sharded layer adds to one microbatch.
 
     ZeRO-3 gathers weights before forward and again before backward and reduces gradients after
     it; where software shards gradients only (ZeRO-2), the gathered weights are kept.
     """
-    overlap = rates.features.prefetch
-    slows = rates.sharded_contention
-    forward = exposed_under(traffic.layer_gather, price.forward_s, slows, overlap=overlap)
-    again = np.where(grid.sharding >= FULLY_SHARDED, traffic.layer_gather, 0.0)
-    backward = exposed_under(
-        again + traffic.layer_scatter, price.backward_s, slows, overlap=overlap
+    overlap, slows = rates.features.prefetch, rates.sharded_contention
+    under = gathered_again_s(grid, traffic) + traffic.layer_scatter
+    return Seconds(
+        exposed_under(traffic.layer_gather, price.forward_s, slows, overlap=overlap),
+        exposed_under(under, price.backward_s, slows, overlap=overlap),
     )
-    return np.where(fully_sharded(grid, rates), forward + backward, 0.0)
+
+
+def gathered_again_s(grid: Grid, traffic: DataTraffic) -> Column:
+    """Return the seconds of gathering a fully sharded layer a second time, before backward."""
+    return np.where(grid.sharding >= FULLY_SHARDED, traffic.layer_gather, 0.0)
 
 
 def fully_sharded(grid: Grid, rates: Rates) -> NDArray[np.bool_]:
-    """Return where layers are gathered and scattered one by one."""
-    level = SHARDED_GRADIENTS if rates.features.fully_sharded else FULLY_SHARDED
-    return np.asarray((grid.sharding >= level) & (grid.dp > 1))
+    """Return where layers are gathered and scattered one by one, in every microbatch.
+
+    FSDP under a pipeline gathers a stage once and reduces its gradients once a step: PyTorch's
+    schedules put both off to the last backward pass (torch.distributed.pipelining, stages).
+    """
+    if rates.features.fully_sharded:
+        return np.asarray((grid.sharding >= SHARDED_GRADIENTS) & (grid.dp > 1) & (grid.pp == 1))
+    return np.asarray((grid.sharding >= FULLY_SHARDED) & (grid.dp > 1))
+
+
+class Closing(NamedTuple):
+    """Exposed seconds of what data-parallel ranks exchange once a step.
+
+    Attributes:
+        reduce: Reducing gradients.
+        gather: Gathering parameters; the first layer's, where layers are fully sharded.
+        replicas: Reducing gradients between the copies of a hybrid shard.
+    """
+
+    reduce: Column
+    gather: Column
+    replicas: Column
 
 
 def reduction_s(price: LayerPrice, grid: Grid, traffic: DataTraffic, rates: Rates) -> Column:
     """Return the exposed seconds of reducing gradients and gathering parameters once a step.
+
+    Full sharding has no such end: only the very first gather finds nothing to run under. A
+    hybrid still reduces between its copies, under the last backward pass.
+    """
+    once = closing_s(price, grid, traffic, rates)
+    sharded = traffic.layer_gather + once.replicas
+    return np.where(fully_sharded(grid, rates), sharded, once.reduce + once.gather)
+
+
+def closing_s(price: LayerPrice, grid: Grid, traffic: DataTraffic, rates: Rates) -> Closing:
+    """Return the exposed seconds of each exchange, as if no layer were fully sharded.
 
     Reduction can run under the last microbatch's backward pass, bucket by bucket; with
     interleaving under the last backward pass of every chunk but the first. The last bucket, one
@@ -157,26 +199,26 @@ def reduction_s(price: LayerPrice, grid: Grid, traffic: DataTraffic, rates: Rate
     """
     s = price.shape
     layers = np.maximum(stage_layers(s.layers, grid.pp, np.minimum(1.0, grid.pp - 1.0)), 1.0)
-    buckets = np.where(grid.vpp > 1, grid.vpp, layers)
+    buckets = num_buckets(grid, layers)
     rounds = np.where(grid.vpp > 1, np.minimum(grid.pp, grid.microbatches), 1.0)
     depth = rounds * (1.0 - 1.0 / buckets) * layers
     depth = depth * rates.data_window
-    has = rates.features
-    reduce = exposed_under(
-        traffic.reduce, depth * price.backward_s, rates.contention, overlap=has.overlap_data
-    )
-    gather = exposed_under(
-        traffic.gather, depth * price.forward_s, rates.contention, overlap=has.overlap_parameters
-    )
+    has, slows = rates.features, rates.contention
+    forward, backward = depth * price.forward_s, depth * price.backward_s
+    reduce = exposed_under(traffic.reduce, backward, slows, overlap=has.overlap_data)
+    gather = exposed_under(traffic.gather, forward, slows, overlap=has.overlap_parameters)
     last = traffic.reduce / buckets if has.overlap_data else 0.0
     first = traffic.gather / buckets if has.overlap_parameters else 0.0
-    once = np.maximum(reduce, last) + np.maximum(gather, first)
-    # Full sharding has no such end: only the very first gather finds nothing to run under. A
-    # hybrid still reduces between its copies, under the last backward pass.
-    copies = exposed_under(
-        traffic.replicas, depth * price.backward_s, rates.contention, overlap=has.overlap_data
+    return Closing(
+        reduce=np.maximum(reduce, last),
+        gather=np.maximum(gather, first),
+        replicas=exposed_under(traffic.replicas, backward, slows, overlap=has.overlap_data),
     )
-    return np.where(fully_sharded(grid, rates), traffic.layer_gather + copies, once)
+
+
+def num_buckets(grid: Grid, layers: Column) -> Column:
+    """Return in how many pieces gradients are reduced: a layer of the stage, or a chunk."""
+    return np.where(grid.vpp > 1, grid.vpp, layers)
 
 
 def step_parts(price: LayerPrice, grid: Grid, rates: Rates) -> StepParts:
@@ -192,10 +234,18 @@ def step_parts(price: LayerPrice, grid: Grid, rates: Rates) -> StepParts:
     gathering = sharded_layer_s(price, grid, traffic, rates)
     adding = accumulation_s_per_parameter(grid, rates)
     accumulation = (price.held.dense + price.held.expert) * adding
+    end_accumulation = price.held.end * adding
     layer = price.forward_s + price.backward_s + gathering + accumulation
     hop = point_to_point_time_s(price.boundary_bytes, s.tp * s.cp * grid.dp, rates)
     handing = np.where(grid.pp > 1, 2.0 * grid.vpp * hop * rates.pipeline_exposed, 0.0)
-    pipeline = _pipeline_s(price, grid, layer, handing, price.held.end * adding)
+    stages = stages_s(price, grid, layer, handing, end_accumulation)
+    pipeline = uneven_pipeline_time_s(
+        *stages,
+        forward_share=price.forward_s / (price.forward_s + price.backward_s),
+        pp=grid.pp,
+        vpp=grid.vpp,
+        microbatches=grid.microbatches,
+    )
     reduction = reduction_s(price, grid, traffic, rates)
     optimizer = optimizer_time_s(owned_parameters(price, grid), rates.optimizer_bytes,
                                  rates.memory_bytes_per_s)  # fmt: skip
@@ -204,6 +254,7 @@ def step_parts(price: LayerPrice, grid: Grid, rates: Rates) -> StepParts:
     return StepParts(
         pipeline=pipeline,
         accumulation=accumulation,
+        end_accumulation=end_accumulation,
         gathering=gathering,
         handing_on=handing,
         reduction=reduction,
@@ -215,17 +266,29 @@ def step_parts(price: LayerPrice, grid: Grid, rates: Rates) -> StepParts:
 def accumulation_s_per_parameter(grid: Grid, rates: Rates) -> Column:
     """Return the seconds per parameter and microbatch of adding gradients up in a pass of its own.
 
-    Nothing is added with one microbatch, and sharded gradients are reduced instead.
+    Nothing is added with one microbatch, and sharded gradients are reduced instead, except by
+    engines that shard them once a step.
     """
     per_parameter = rates.accumulation_bytes / rates.memory_bytes_per_s
-    adds = (grid.microbatches > 1) & (grid.sharding < SHARDED_GRADIENTS)
+    whole = grid.sharding < SHARDED_GRADIENTS
+    if rates.features.shard_gradients:
+        whole = ~fully_sharded(grid, rates)
+    adds = (grid.microbatches > 1) & whole
     return np.where(adds, per_parameter, 0.0)
 
 
-def _pipeline_s(
+class Stages(NamedTuple):
+    """Seconds of one microbatch, both passes, on the first, an inner and the last stage."""
+
+    first: Column
+    inner: Column
+    last: Column
+
+
+def stages_s(
     price: LayerPrice, grid: Grid, layer_s: Column, handing_s: Column, end_s: Column
-) -> Column:
-    """Return the seconds of all microbatches through the stages; one stage holds everything.
+) -> Stages:
+    """Return the seconds of one microbatch on each kind of stage; one alone holds everything.
 
     `end_s` is what the embedding or output matrix adds to its stage.
     """
@@ -236,15 +299,16 @@ def _pipeline_s(
     )
     last_s = stage_layers(layers, grid.pp, last) * layer_s + price.head_s + end_s
     both_s = first_s + price.head_s + (1.0 - price.shape.tied) * end_s
-    return uneven_pipeline_time_s(
+    return Stages(
         np.where(alone, both_s, first_s) + handing_s,
         np.ceil(layers / grid.pp - 1e-9) * layer_s + handing_s,
         np.where(alone, both_s, last_s) + handing_s,
-        forward_share=price.forward_s / (price.forward_s + price.backward_s),
-        pp=grid.pp,
-        vpp=grid.vpp,
-        microbatches=grid.microbatches,
     )
+
+
+def end_matrices(s: Shape, grid: Grid) -> Column:
+    """Return how many of embedding and output matrix all stages together hold."""
+    return np.where(grid.pp > 1, 2.0, 2.0 - s.tied)
 
 
 def owned_parameters(price: LayerPrice, grid: Grid) -> Column:
@@ -273,8 +337,9 @@ def exposed_parts(
     parts = {name: per_layer[i] * grid.microbatches for i, name in enumerate(PARTS)}
     ends = (price.head_s + price.embedding_s) / grid.pp * grid.microbatches
     parts["compute"] = parts["compute"] + ends
-    added = step.accumulation * price.shape.layers / grid.pp * grid.microbatches
-    parts["memory_bound"] = parts["memory_bound"] + added
+    added = step.accumulation * price.shape.layers
+    added = added + step.end_accumulation * end_matrices(price.shape, grid)
+    parts["memory_bound"] = parts["memory_bound"] + added / grid.pp * grid.microbatches
     busy = sum(parts.values())
     gathering = step.gathering * price.shape.layers / grid.pp * grid.microbatches
     handing_on = step.handing_on * grid.microbatches

@@ -21,11 +21,20 @@ if TYPE_CHECKING:
 
 
 class Case(NamedTuple):
-    """One step to price: a model, how it is split, and its MoE capacity factor if it has one."""
+    """One step to price: a model, how it is split, and what a layout does not say.
+
+    Attributes:
+        capacity_factor: Of a mixture of experts that drops tokens; None trains dropless.
+        recomputed: Share of the layers that is recomputed whole where the layout's recompute is
+            not full.
+        unpublished: Inputs that nobody told, taken as the engine's default.
+    """
 
     model: Model
     layout: Layout
     capacity_factor: float | None = None
+    recomputed: float = 0.0
+    unpublished: tuple[str, ...] = ()
 
 
 def check(case: Case) -> None:
@@ -117,7 +126,9 @@ def grid_columns(layout: Layout) -> dict[str, Any]:
 def columns(cases: Sequence[Case]) -> tuple[Shape, Grid]:
     """Return the columns of the given cases, one row each."""
     shapes = [
-        model_columns(c.model) | split_columns(c.layout) | {"capacity": c.capacity_factor or 0.0}
+        model_columns(c.model)
+        | split_columns(c.layout)
+        | {"capacity": c.capacity_factor or 0.0, "recomputed": c.recomputed}
         for c in cases
     ]
     grids = [grid_columns(c.layout) for c in cases]

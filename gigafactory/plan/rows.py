@@ -25,9 +25,15 @@ REQUIRED: Final = (
     "micro_batch", "gpu", "n_gpus", "tp", "pp", "dp", "software",
 )  # fmt: skip
 ONE_COPY: Final = 25.11  # Megatron-Bridge recipes dispatch tokens by DeepEP or HybridEP since then
-MODERN_MEGATRON: Final = 2023.0  # Megatron-LM releases from then on are Megatron-Core
+# Inferred: equal layouts with experts are a fifth faster from this release on, dense ones are not.
+FUSED_EXPERTS: Final = 26.06
+FLASH_MEGATRON: Final = 2023.0  # flash attention, before Transformer Engine's overlap
+MODERN_MEGATRON: Final = 2024.0  # Megatron-LM releases from then on are Megatron-Core
+CENTURY: Final = 2000.0
 PLAIN_MEGATRON: Final = 2022.0
+BEFORE_SEQUENCE_PARALLELISM: Final = ("megatron-2021", "megatron-deepspeed")
 LARGEST_COUNT: Final = 10**9
+RECOMPUTE_STEPS: Final = 8  # most shares of its layers that a stage may recompute, if unsaid
 
 
 class MachineKey(NamedTuple):
@@ -46,10 +52,13 @@ class Row(NamedTuple):
     Attributes:
         cases: More than one where virtual pipeline is not published: the fastest that fits
             counts.
+        recomputing: The same with more and more layers recomputed whole, for when none of the
+            cases fits; empty where recomputation is published.
     """
 
     cases: tuple[Case, ...]
     machine: MachineKey
+    recomputing: tuple[Case, ...] = ()
 
 
 class Cells:
@@ -102,8 +111,7 @@ def parse_row(row: Mapping[str, str], known: Callable[[str], Model | None]) -> R
     features = frozenset(filter(None, cells.text("features").split(";")))
     software = profile_name(cells.text("software"), cells.text("software_version"),
                             cells.text("sharding"))  # fmt: skip
-    if software == "megatron-core" and (_number(cells.text("software_version")) or 0) >= ONE_COPY:
-        features |= {"one-copy-exchange"}
+    features |= _of_release(cells, software)
     model, layout = _model(cells), _layout(cells, software, features)
     gbps = cells.text("node_network_gbps")
     key = MachineKey(
@@ -114,6 +122,21 @@ def parse_row(row: Mapping[str, str], known: Callable[[str], Model | None]) -> R
         features,
     )
     capacity = _feature(cells, features, "moe-capacity-")
+    _check_gpus(cells, layout)
+    if cells.faults or model is None or layout is None:
+        raise SpecError("; ".join(dict.fromkeys(cells.faults)))
+    model = _completed(model, known(model.name))
+    told = _unpublished(cells)
+    cases = tuple(
+        Case(model, one, capacity, unpublished=told) for one in _stages(cells, layout, model)
+    )
+    check(cases[0])
+    unsaid = not cells.text("recompute") and layout.recompute == "none"
+    return Row(cases, key, _recomputing(cases) if unsaid else ())
+
+
+def _check_gpus(cells: Cells, layout: Layout | None) -> None:
+    """Note a number of GPUs that is not the product of the degrees."""
     gpus = cells.count("n_gpus")
     if layout is not None and not cells.faults and layout.num_gpus != gpus:
         cells.faults.append(
@@ -121,12 +144,33 @@ def parse_row(row: Mapping[str, str], known: Callable[[str], Model | None]) -> R
             f"{layout.pipeline_parallel} x cp {layout.context_parallel} = {layout.num_gpus}, "
             f"got {gpus}"
         )
-    if cells.faults or model is None or layout is None:
-        raise SpecError("; ".join(dict.fromkeys(cells.faults)))
-    model = _completed(model, known(model.name))
-    cases = tuple(Case(model, one, capacity) for one in _stages(cells, layout, model))
-    check(cases[0])
-    return Row(cases, key)
+
+
+def _of_release(cells: Cells, software: str) -> frozenset[str]:
+    """Return the features of the row's release, told by its number or by the layout.
+
+    Megatron-DeepSpeed gained an optimizer that adds gradients up in fp32 and stages that count
+    embedding and head as layers at the same time (BigScience, 28 February 2022): layers that fill
+    the stages only together with both ran with it, whatever else the row says; earlier releases
+    added up in 16 bits.
+    """
+    release = _number(cells.text("software_version"))
+    if software == "megatron-core":
+        return release_features(release)
+    if software != "megatron-deepspeed":
+        return frozenset()
+    layers, stages = cells.count("layers"), cells.count("pp")
+    if layers % stages and (layers + 2) % stages == 0:
+        return frozenset({"fp32-gradients"})
+    early = release is not None and int(release) <= PLAIN_MEGATRON
+    unsaid = early or not cells.text("precision")
+    return frozenset({"16-bit-gradients"} if unsaid else ())
+
+
+def _unpublished(cells: Cells) -> tuple[str, ...]:
+    """Return the cells that decide the time and are empty: defaults take their place."""
+    wanted = ("sharding", "recompute", "precision", *(("vpp",) if cells.count("pp") > 1 else ()))
+    return tuple(name for name in wanted if not cells.text(name))
 
 
 def profile_name(software: str, version: str, sharding: str = "") -> str:
@@ -136,16 +180,26 @@ def profile_name(software: str, version: str, sharding: str = "") -> str:
     DeepSpeed's.
     """
     year = _number(version)
-    if software == "megatron-lm":
-        if sharding == "zero3" and (year is None or year < MODERN_MEGATRON):
-            return "megatron-deepspeed"
-        if year is None:
-            return software
-        if year < PLAIN_MEGATRON:
-            return "megatron-2021"
-        if year >= MODERN_MEGATRON:
-            return "megatron-core"
-    return software
+    if software != "megatron-lm":
+        return software
+    if sharding == "zero3" and (year is None or year < FLASH_MEGATRON):
+        return "megatron-deepspeed"
+    if year is None:
+        return software
+    since = {"megatron-core": MODERN_MEGATRON, "megatron-flash2": FLASH_MEGATRON,
+             "megatron-lm": PLAIN_MEGATRON}  # fmt: skip
+    return next((name for name, first in since.items() if year >= first), "megatron-2021")
+
+
+def release_features(release: float | None) -> frozenset[str]:
+    """Return what a release of Megatron-Core has over the profile.
+
+    >>> sorted(release_features(26.02)), sorted(release_features(2024.0))
+    (['one-copy-exchange'], [])
+    """
+    since = {"one-copy-exchange": ONE_COPY, "fused-experts": FUSED_EXPERTS}
+    number = (release or 0.0) % CENTURY  # a year stands for its first release
+    return frozenset(name for name, first in since.items() if number >= first)
 
 
 def _number(text: str) -> float | None:
@@ -228,10 +282,11 @@ def _completed(model: Model, entry: Model | None) -> Model:
 def _layout(cells: Cells, software: str, features: frozenset[str]) -> Layout | None:
     tp, pp = cells.count("tp"), cells.count("pp")
     sharded = software.startswith(("pytorch", "torchtitan", "maxtext"))
+    split = "1" if tp > 1 and software not in BEFORE_SEQUENCE_PARALLELISM else "0"
     values = {
         "data_parallel": cells.count("dp"),
         "tensor_parallel": tp,
-        "sequence_parallel": cells.one_of("sp", "1" if tp > 1 else "0", ("0", "1")) == "1",
+        "sequence_parallel": cells.one_of("sp", split, ("0", "1")) == "1",
         "pipeline_parallel": pp,
         # A degree above 1 means nothing without a pipeline: some sources list it all the same.
         "virtual_pipeline": cells.count("vpp", 1) if pp > 1 else 1,
@@ -245,7 +300,10 @@ def _layout(cells: Cells, software: str, features: frozenset[str]) -> Layout | N
         "sharding": cells.one_of(
             "sharding", "zero3" if sharded else "zero1", ("none", "zero1", "zero2", "zero3", "hsdp")
         ),
-        "recompute": cells.one_of("recompute", "none", ("none", "selective", "full")),
+        # MaxText's own default is remat_policy "full".
+        "recompute": cells.one_of(
+            "recompute", "full" if software == "maxtext" else "none", ("none", "selective", "full")
+        ),
         "precision": cells.one_of("precision", "bf16", PRECISIONS),
         "schedule": "interleaved" if cells.count("vpp", 1) > 1 and pp > 1 else "1f1b",
     }
@@ -280,3 +338,14 @@ def _stages(cells: Cells, layout: Layout, model: Model) -> list[Layout]:
         replace(layout, virtual_pipeline=vpp, schedule="interleaved")
         for vpp in divisors(-(-model.num_layers // pp))[1:]
     ]
+
+
+def _recomputing(cases: tuple[Case, ...]) -> tuple[Case, ...]:
+    """Return the cases with more and more layers recomputed whole: one by one, or by eighths.
+
+    Megatron-Core recomputes a number of layers per stage (`recompute_num_layers`).
+    """
+    layers = -(-cases[0].model.num_layers // cases[0].layout.pipeline_parallel)
+    steps = min(layers, RECOMPUTE_STEPS)
+    shares = [step / steps for step in range(1, steps + 1)]
+    return tuple(case._replace(recomputed=share) for share in shares for case in cases)

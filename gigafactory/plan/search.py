@@ -116,8 +116,10 @@ def search(question: Question, progress: Callable[[int], None] = lambda _: None)
     prices = {
         level: _shape_prices(question, space, value, rates)
         for level, value in enumerate(RECOMPUTE_LEVEL.values())
-        # Selective recomputation drops score matrices; flash attention keeps none.
-        if value != RECOMPUTE_LEVEL["selective"] or rates.features.attention == "unfused"
+        # Of the attention core it drops score matrices alone; flash attention keeps none.
+        if value != RECOMPUTE_LEVEL["selective"]
+        or rates.features.attention == "unfused"
+        or rates.features.selective != "attention"
     }
     batches: list[_Batch] = [_Batch(np.zeros((0, 6), dtype=np.int64), np.zeros(0), np.zeros(0), 0)]
     considered = priced = 0

@@ -13,18 +13,16 @@ from typing import TYPE_CHECKING, Final, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from gigafactory.cost import operators as op
 from gigafactory.cost.collectives import point_to_point_time_s
-from gigafactory.cost.layer import PARTS, LayerParts, LayerPrice, price_layer
+from gigafactory.cost.layer import PARTS, LayerParts, LayerPrice, end_work, price_layer
 from gigafactory.cost.schedule import Event, chunk_layers, makespan_s, replay
 from gigafactory.cost.step import (
     DataTraffic,
     accumulation_s_per_parameter,
     data_traffic,
-    exposed_under,
     fully_sharded,
     reduction_s,
-    sharded_layer_s,
+    sharded_passes_s,
     step_parts,
 )
 from gigafactory.plan.cases import Case, columns
@@ -38,7 +36,6 @@ if TYPE_CHECKING:
 
 Floats = NDArray[np.float64]
 LINK_PARTS: Final = tuple(PARTS.index(f"{kind}_comm") for kind in ("tensor", "context", "expert"))
-LOSS_FORWARD: Final = 0.5  # the loss reads the logits forward and writes as much backward
 
 
 class Passes(NamedTuple):
@@ -166,24 +163,22 @@ def _ends_s(
 
     `added_s` is what adding up the gradients of the two ends' matrices takes.
     """
-    shape = price.shape
-    embedding = _one(op.embedding_time_s(shape, rates).forward)
-    logits = op.matmuls_time_s(op.output_matmuls(shape), rates.output_gemm)
-    head = _one(logits.forward) + LOSS_FORWARD * _one(op.loss_time_s(shape, rates))
-    backward = (_one(price.embedding_s) - embedding, _one(price.head_s) - head)
-    return (embedding, head), (backward[0] + added_s[0], backward[1] + added_s[1])
+    embedding, logits, loss = (one.exposed for one in end_work(price.shape, rates))
+    head = _one(logits.backward) + _one(loss.backward)
+    return (
+        (_one(embedding.forward), _one(logits.forward) + _one(loss.forward)),
+        (_one(embedding.backward) + added_s[0], head + added_s[1]),
+    )
 
 
 def _gathering_s(
     price: LayerPrice, grid: Grid, traffic: DataTraffic, rates: Rates
 ) -> tuple[float, float]:
     """Return what full sharding adds to one layer, forward and backward."""
-    both = _one(sharded_layer_s(price, grid, traffic, rates))
     if not np.any(fully_sharded(grid, rates)):
         return 0.0, 0.0
-    overlap, slows = rates.features.prefetch, rates.sharded_contention
-    forward = _one(exposed_under(traffic.layer_gather, price.forward_s, slows, overlap=overlap))
-    return forward, both - forward
+    forward, backward, _ = sharded_passes_s(price, grid, traffic, rates)
+    return _one(forward), _one(backward)
 
 
 def _spans(

@@ -15,10 +15,13 @@ from numbers import Integral, Real
 from typing import TYPE_CHECKING, Any, Final
 
 from gigafactory.plan.answer import NothingFits
+from gigafactory.plan.attribution import resource_times
 
 if TYPE_CHECKING:
     from gigafactory.errors import DoesNotFit
     from gigafactory.plan.answer import Alternative, Answer
+    from gigafactory.plan.attribution import OperatorTime
+    from gigafactory.report.explained import Explained, Sibling
     from gigafactory.spec.layout import Layout
     from gigafactory.spec.prediction import Prediction
     from gigafactory.spec.promise import CheckpointEstimate, CostEstimate, PowerEstimate, Promise
@@ -218,35 +221,62 @@ def error_json(error: Exception) -> dict[str, Any]:
     }
 
 
-def explain_json(
-    subject: str,
-    layout: Layout,
-    prediction: Prediction,
-    *,
-    measured_s: float | None = None,
-    source: str = "",
-) -> dict[str, Any]:
-    """Return what `giga explain --json` prints.
-
-    Args:
-        subject: Name of the plan or of the published run.
-        layout: How the step is split.
-        prediction: What is predicted of it.
-        measured_s: Published seconds per step, if there are any.
-        source: Where those were published.
-    """
+def explain_json(told: Explained) -> dict[str, Any]:
+    """Return what `giga explain --json` prints; `operators` sum to `step_time_s.expected`."""
+    prediction, measured_s = told.prediction, told.measured_s
     expected_s = prediction.step_time_s.expected
     found = {
         "schema": SCHEMA,
-        "subject": subject,
-        "gpus_used": layout.num_gpus,
-        "layout": layout_json(layout),
+        "subject": told.title,
+        "gpus_used": told.case.layout.num_gpus,
+        "layout": layout_json(told.case.layout),
         "prediction": prediction_json(prediction),
         "share": {name: part / expected_s for name, part in asdict(prediction.breakdown_s).items()},
-        "measured": measured_s and {"step_time_s": measured_s, "source": source},
+        "operators": [operator_json(row, expected_s) for row in told.operators],
+        "resources": [
+            {**asdict(one), "busy": one.busy_s / expected_s}
+            for one in resource_times(told.operators)
+        ],
+        "measured": measured_s and {"step_time_s": measured_s, "source": told.reference},
         "relative_error": measured_s and expected_s / measured_s - 1,
+        "inside_interval": told.inside,
+        "caveat": told.caveat,
+        "assumed": told.assumed,
+        "siblings": [sibling_json(one) for one in told.siblings],
     }
     return _object(found)
+
+
+def operator_json(row: OperatorTime, step_s: float) -> dict[str, Any]:
+    """Return one operator in one pass on one resource; null where nothing is counted."""
+    unit = "flops" if row.resource == "matmul" else "bytes"
+    found = {
+        "operator": row.operator,
+        "pass": row.phase,
+        "resource": row.resource,
+        "part": row.part,
+        "exposed_s": row.exposed_s,
+        "hidden_s": row.hidden_s,
+        "share": row.exposed_s / step_s,
+        "calls": row.calls or None,
+    }
+    for name in ("flops", "bytes"):
+        counted = name == unit
+        found[name] = row.amount or None if counted else None
+        found[f"{name}_per_s"] = row.amount_per_s or None if counted else None
+        found[f"peak_{name}_per_s"] = row.peak_per_s or None if counted else None
+    return found
+
+
+def sibling_json(one: Sibling) -> dict[str, Any]:
+    """Return another run of the same model and source; null where it is refused."""
+    return {
+        "id": one.id,
+        "layout": one.layout and layout_json(one.layout),
+        "measured_s": one.measured_s,
+        "predicted_s": one.predicted_s,
+        "relative_error": one.error,
+    }
 
 
 def _object(found: Mapping[str, Any]) -> dict[str, Any]:

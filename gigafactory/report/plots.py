@@ -7,6 +7,7 @@ from dataclasses import asdict
 from typing import TYPE_CHECKING, Any, Final
 
 from gigafactory.errors import MissingExtra
+from gigafactory.report.operators import SHORT
 from gigafactory.report.words import count, usd
 
 if TYPE_CHECKING:
@@ -16,7 +17,9 @@ if TYPE_CHECKING:
     from matplotlib.axis import Axis
     from matplotlib.figure import Figure
 
+    from gigafactory.compare.gap import Gap
     from gigafactory.plan.answer import Answer, Point
+    from gigafactory.plan.attribution import ResourceTime
     from gigafactory.spec.prediction import Prediction
     from gigafactory.spec.promise import Promise
 
@@ -57,6 +60,11 @@ def memory_svg(prediction: Prediction) -> str:
     return _drawn("memory", (7.6, 2.8), 1, lambda axes: _memory(axes[0], prediction))
 
 
+def resources_svg(times: Sequence[ResourceTime]) -> str:
+    """Return how long each resource is busy in a step, exposed and hidden."""
+    return _drawn("resources", (7.6, 2.6), 1, lambda axes: _resources(axes[0], times))
+
+
 def scaling_svg(curves: Mapping[str, Sequence[Point]]) -> str:
     """Return speed and days over the number of GPUs, a line for each batch."""
 
@@ -77,6 +85,16 @@ def worth_svg(curves: Mapping[str, Sequence[Point]]) -> str:
             _money(axes[1], curves)
 
     return _drawn("worth", (7.6, 3.4), 2 if priced else 1, draw)
+
+
+def gap_svg(gaps: Mapping[str, Gap]) -> str:
+    """Return what explains each difference between a plan and its run, a panel for each."""
+
+    def draw(axes: Sequence[Axes]) -> None:
+        for panel, (name, gap) in zip(axes, gaps.items(), strict=True):
+            _gap(panel, name, gap)
+
+    return _drawn("gap", (7.6, 2.9), len(gaps), draw)
 
 
 def picture(answer: Answer, curves: Mapping[str, Sequence[Point]]) -> str:
@@ -168,6 +186,32 @@ def _memory(axes: Axes, prediction: Prediction) -> None:
     axes.set_xlabel("pipeline stage")
     axes.set_ylabel("GB per GPU")
     axes.set_title("Memory of every stage")
+
+
+def _gap(axes: Axes, name: str, gap: Gap) -> None:
+    shares = [one.share_s for one in gap.shares]
+    colours = [COLOURS[1] if share > 0 else COLOURS[2] for share in shares]
+    axes.barh([one.what for one in gap.shares], [1e3 * s for s in shares], color=colours)
+    axes.axvline(0.0, color=INK, linewidth=0.8)
+    axes.invert_yaxis()
+    axes.set_xlabel("ms, slower to the right")
+    axes.set_title(f"Difference {name}: {1e3 * gap.seconds:+,.1f} ms")
+    axes.tick_params(axis="y", length=0)
+
+
+def _resources(axes: Axes, times: Sequence[ResourceTime]) -> None:
+    step_s = sum(one.exposed_s for one in times)
+    names = [SHORT.get(one.resource, one.resource) for one in times]
+    exposed = [1e3 * one.exposed_s for one in times]
+    hidden = [1e3 * one.hidden_s for one in times]
+    axes.barh(names, exposed, color=COLOURS[0], height=0.62, label="exposed")
+    axes.barh(names, hidden, left=exposed, color=COLOURS[0], alpha=0.35, height=0.62,
+              label="hidden under other work")  # fmt: skip
+    axes.axvline(1e3 * step_s, color=INK, linestyle="--", linewidth=1.2, label="the step")
+    axes.invert_yaxis()
+    axes.set_xlabel("ms of one step")
+    axes.set_title("How busy each resource is")
+    axes.legend(fontsize=8.5)
 
 
 def _speed(axes: Axes, curves: Mapping[str, Sequence[Point]]) -> None:

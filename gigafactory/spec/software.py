@@ -32,11 +32,24 @@ class Features(Spec):
             before they are gathered.
         one_copy_per_domain: A token that several experts of one scale-up domain want is sent
             there once.
+        fused_experts: Experts' products, activation and quantisation run in fused kernels.
         async_tensor_backward: The input-gradient all-reduce runs under the weight gradient.
         gradient_bytes: Bytes per gradient element on the wire.
         accumulation_bytes: Bytes moved per parameter and microbatch, by precision, where gradients
             are added up in a pass of their own; where none is named the weight-gradient matmul
             adds to them.
+        gradient_state_bytes: Bytes per parameter that gradients take between microbatches, by
+            precision; where none is named, what they take on the wire.
+        optimizer_state_bytes: Bytes per parameter of the fp32 master weight and both moments, by
+            precision; 12 where none is named. Masters kept as the 16 bits that a bf16 weight
+            lacks make it 10.
+        casts_shards: Fully sharded weights are kept in fp32 alone, and cast as they are gathered.
+        gathered_parameters: Most parameters of fully sharded layers that are gathered at once;
+            0 for two layers, the one at work and the next.
+        logit_bytes: Bytes per logit alive at once in the loss.
+        quantised_saves: At 8 bits or fewer, the inputs of matmuls are kept quantised for the
+            backward pass.
+        keeps_expert_outputs: Experts' outputs are kept, to be weighted after the second product.
     """
 
     attention: str = "flash2"
@@ -54,14 +67,22 @@ class Features(Spec):
     quantised_weights: bool = True
     quantised_gather: bool = False
     one_copy_per_domain: bool = False
+    fused_experts: bool = False
     async_tensor_backward: bool = True
     gradient_bytes: float = 4.0
     accumulation_bytes: dict[str, float] = field(default_factory=dict, hash=False)
+    gradient_state_bytes: dict[str, float] = field(default_factory=dict, hash=False)
+    optimizer_state_bytes: dict[str, float] = field(default_factory=dict, hash=False)
+    casts_shards: bool = False
+    gathered_parameters: float = 0.0
+    logit_bytes: float = 6.0
+    quantised_saves: bool = False
+    keeps_expert_outputs: bool = True
 
     def __post_init__(self) -> None:
         require_one_of(self, "attention", ("unfused", "triton", "flash2", "flash3"))
         require_one_of(self, "selective", ("attention", "elementwise", "matmuls"))
-        require_positive(self, "gradient_bytes")
+        require_positive(self, "gradient_bytes", "logit_bytes")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

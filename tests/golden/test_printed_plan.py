@@ -8,21 +8,22 @@ from __future__ import annotations
 import difflib
 import io
 import os
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
 from rich.console import Console
 
-from gigafactory.catalog import loader, machines
-from gigafactory.plan.cases import Case
 from gigafactory.report.explain import print_explanation
-from gigafactory.report.explained import Explained
+from gigafactory.report.operators import operators_sheet
 from gigafactory.report.plan import print_answer
-from tests.made_answer import ANSWER, LAYOUT, MODEL, PREDICTION, UNPRICED
+from tests.made_answer import ANSWER, UNPRICED
+from tests.made_explanation import RUN
 
 if TYPE_CHECKING:
     from gigafactory.plan.answer import Answer
+    from gigafactory.report.explained import Explained
 
 HERE = Path(__file__).parent
 REGENERATE = "GIGAFACTORY_REGENERATE"
@@ -42,17 +43,9 @@ def printed(answer: Answer, width: int = WIDTH) -> str:
     return "".join(f"{line.rstrip()}\n" for line in screen.getvalue().splitlines())
 
 
-def explained(measured_s: float | None) -> str:
+def explained(told: Explained, width: int = WIDTH) -> str:
     """Return the explanation as a reader sees it."""
-    console, screen = plain_console()
-    told = Explained(
-        title="made-moe on 1,024 GPUs of made-cluster",
-        case=Case(MODEL, LAYOUT),
-        machine=machines.machine(loader.cluster("gigafactory"), "megatron-core"),  # not printed
-        prediction=PREDICTION,
-        measured_s=measured_s,
-        reference="a paper, table 1, 2025",
-    )
+    console, screen = plain_console(width)
     print_explanation(told, console)
     return "".join(f"{line.rstrip()}\n" for line in screen.getvalue().splitlines())
 
@@ -80,11 +73,33 @@ def test_a_plan_without_prices_or_power_says_so() -> None:
 
 
 def test_a_published_run_is_explained_as_its_golden_file_shows() -> None:
-    assert_golden("explain.txt", explained(8.0))
+    assert_golden("explain.txt", explained(RUN))
 
 
 def test_a_plan_that_nobody_measured_claims_no_error() -> None:
-    assert "Published" not in explained(None)
+    text = explained(replace(RUN, measured_s=None))
+    assert "Published" not in text
+    assert "made-2" not in text
+
+
+def test_the_rows_left_out_are_one_row_of_a_thousandth_of_the_step_at_most() -> None:
+    sheet, whole = (operators_sheet(RUN.operators, whole=all_) for all_ in (False, True))
+    assert len(whole.rows) == len(RUN.operators)
+    (left,) = [row for row in sheet.rows if "smaller" in row[0]]
+    assert left[0] == "2 smaller"
+    assert float(left[3]) <= 1e-3 * 10_000.0  # ms of a step of 10 s
+    assert sum(float(row[3].replace(",", "")) for row in sheet.rows) == pytest.approx(10_000.0)
+
+
+def test_a_transfer_hidden_well_is_shown_however_little_of_it_is_exposed() -> None:
+    hidden = replace(RUN.operators[7], exposed_s=0.0, operator="parameter gathering")
+    sheet = operators_sheet([*RUN.operators, hidden])
+    assert "parameter gathering" in {row[0] for row in sheet.rows}
+
+
+@pytest.mark.parametrize("width", [80, 100])
+def test_no_line_of_an_explanation_is_wider_than_the_screen(width: int) -> None:
+    assert max(len(line) for line in explained(RUN, width).splitlines()) <= width
 
 
 @pytest.mark.parametrize("width", [80, 100, 200])

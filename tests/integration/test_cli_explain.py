@@ -41,6 +41,59 @@ def test_a_plan_file_explains_to_the_very_step_that_was_planned(
     assert sum(found["share"].values()) == pytest.approx(1)
 
 
+def test_the_operators_of_a_plan_sum_to_its_step_and_to_every_part_of_it() -> None:
+    found = told("explain", "plan.toml")
+    step_s = found["prediction"]["step_time_s"]["expected"]
+    parts = dict.fromkeys(found["prediction"]["breakdown_s"], 0.0)
+    for row in found["operators"]:
+        parts[row["part"]] += row["exposed_s"]
+    assert sum(parts.values()) == pytest.approx(step_s, rel=1e-9)
+    assert parts == pytest.approx(found["prediction"]["breakdown_s"], rel=1e-9, abs=1e-9 * step_s)
+    names = {row["operator"] for row in found["operators"]}
+    assert {"expert products", "permute", "qkv projection", "loss", "optimizer"} <= names
+    assert (found["siblings"], found["assumed"], found["measured"]) == ([], [], None)
+
+
+def test_a_page_is_written_beside_the_answer() -> None:
+    ran = answered("explain", "plan.toml", "--html", "page.html", "--json")
+    page = Path("page.html").read_text(encoding="utf-8")
+    assert ran.json["subject"] in page
+    assert "<svg" in page
+    assert "expert products" in page
+
+
+def test_a_page_that_cannot_be_written_is_told() -> None:
+    assert "missing" in refused("explain", "plan.toml", "--html", "missing/page.html")
+
+
+def test_a_published_run_stands_among_its_siblings() -> None:
+    found = told("explain", "--case", CASE)
+    with (loader.DATA / "published" / "runs.csv").open(encoding="utf-8", newline="") as file:
+        rows = {row["id"]: row for row in csv.DictReader(file)}
+    mine = rows.pop(CASE)
+    alike = {
+        name: float(row["step_time_s"])
+        for name, row in rows.items()
+        if (row["source"], row["model"]) == (mine["source"], mine["model"])
+    }
+    assert {one["id"]: one["measured_s"] for one in found["siblings"]} == alike
+    assert all(one["relative_error"] is not None for one in found["siblings"])
+    first = found["siblings"][0]
+    alone = told("explain", "--case", first["id"])
+    predicted = alone["prediction"]["step_time_s"]["expected"]
+    assert first["predicted_s"] == pytest.approx(predicted, rel=1e-9)
+
+
+def test_what_a_source_leaves_open_is_told_with_what_was_taken_for_it() -> None:
+    found = told("explain", "--case", CASE)  # its virtual pipeline was not published
+    assumed = {one["what"]: one["value"] for one in found["assumed"]}
+    assert assumed["virtual_pipeline"] == found["layout"]["virtual_pipeline"]
+    assert found["caveat"]
+    shown = " ".join(answered("explain", "--case", CASE).out.split())
+    assert "Not published, so assumed" in shown
+    assert found["siblings"][0]["id"] in shown
+
+
 def test_people_get_the_parts_of_the_step() -> None:
     shown = answered("explain", "plan.toml").out
     assert "mixtral-8x7b" in shown

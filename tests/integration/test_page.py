@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 import sys
+from dataclasses import replace
 from html.parser import HTMLParser
 from typing import TYPE_CHECKING
 from xml.dom import minidom
@@ -11,9 +12,11 @@ from xml.dom import minidom
 import pytest
 
 from gigafactory.errors import CatalogError, MissingExtra
+from gigafactory.report.explain_page import explanation_page
 from gigafactory.report.page import page, write_page
 from gigafactory.report.plots import picture
 from tests.made_answer import ANSWER, UNPRICED, curves
+from tests.made_explanation import RUN
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -143,3 +146,38 @@ def test_the_picture_is_xml_of_its_own_with_its_own_colours() -> None:
     assert root is not None
     assert root.tagName == "svg"
     assert "currentColor" not in svg
+
+
+@pytest.fixture(scope="module")
+def explanation() -> str:
+    return explanation_page(RUN)
+
+
+def test_an_explanations_page_is_whole_and_asks_for_nothing_from_elsewhere(
+    explanation: str,
+) -> None:
+    parsed = outline(explanation)
+    assert parsed.open == []
+    without_names = re.sub(r'xmlns(:\w+)?="[^"]*"', "", explanation)
+    assert not re.search(r"https?:|//\w|@import|<script|<link|<img", without_names)
+    repeated = {one for one in parsed.ids if parsed.ids.count(one) > 1}
+    assert {one for one in repeated if f"#{one}" in explanation} == set()
+
+
+def test_an_explanations_page_shows_every_operator_and_how_busy_the_resources_are(
+    explanation: str,
+) -> None:
+    parsed = outline(explanation)
+    assert "Exposed and hidden time of every resource" in parsed.labels
+    text = " ".join(" ".join(parsed.text).split())
+    for row in RUN.operators:
+        assert row.operator in text
+    assert "smaller" not in text
+    assert "hidden under other work" in text
+    assert "made-2" in text
+
+
+def test_a_plans_explanation_has_a_page_without_a_published_run() -> None:
+    text = explanation_page(replace(RUN, measured_s=None))
+    assert outline(text).open == []
+    assert "Published" not in text

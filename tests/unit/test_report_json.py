@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -17,7 +18,8 @@ from gigafactory.report.as_json import (
     one_line,
     plan_json,
 )
-from tests.made_answer import ANSWER, LAYOUT, PREDICTION, UNPRICED
+from tests.made_answer import ANSWER, LAYOUT, UNPRICED
+from tests.made_explanation import RUN
 
 INTERVAL = {"low": 0, "expected": 0, "high": 0}
 LAYOUT_KEYS = dict.fromkeys(
@@ -146,12 +148,36 @@ def test_an_error_names_its_kind_and_its_field(kind: type[SpecError]) -> None:
 
 
 def test_an_explanation_sets_the_measured_step_beside_the_predicted_one() -> None:
-    found = read(explain_json("a run", LAYOUT, PREDICTION, measured_s=8.0, source="a paper"))
-    assert found["measured"] == {"step_time_s": 8.0, "source": "a paper"}
+    found = read(explain_json(RUN))
+    assert found["measured"] == {"step_time_s": 8.0, "source": "a paper, table 1, 2025"}
     assert found["relative_error"] == pytest.approx(0.25)
+    assert found["inside_interval"] is False
     assert sum(found["share"].values()) == pytest.approx(1.0)
-    plan = read(explain_json("a plan", LAYOUT, PREDICTION))
-    assert (plan["measured"], plan["relative_error"]) == (None, None)
+    assert found["assumed"][0]["what"] == "virtual_pipeline"
+    assert [one["relative_error"] for one in found["siblings"]] == [pytest.approx(-0.1), None]
+    plan = read(explain_json(replace(RUN, measured_s=None, assumed=(), siblings=())))
+    for key in ("measured", "relative_error", "inside_interval"):
+        assert plan[key] is None
+    assert (plan["assumed"], plan["siblings"]) == ([], [])
+
+
+def test_an_explanations_operators_sum_to_the_step_and_count_flops_or_bytes() -> None:
+    found = read(explain_json(RUN))
+    step_s = found["prediction"]["step_time_s"]["expected"]
+    assert sum(row["exposed_s"] for row in found["operators"]) == pytest.approx(step_s)
+    assert sum(row["share"] for row in found["operators"]) == pytest.approx(1.0)
+    by_part = dict.fromkeys(found["prediction"]["breakdown_s"], 0.0)
+    for row in found["operators"]:
+        by_part[row["part"]] += row["exposed_s"]
+    assert by_part == pytest.approx(found["prediction"]["breakdown_s"])
+    product, transfer = found["operators"][0], found["operators"][2]
+    assert product["flops_per_s"] == 6e14
+    assert product["bytes_per_s"] is None
+    assert transfer["bytes_per_s"] == 3e11
+    assert transfer["flops"] is None
+    resources = {row["resource"]: row for row in found["resources"]}
+    assert sum(row["exposed_s"] for row in resources.values()) == pytest.approx(step_s)
+    assert resources["link"]["busy"] == pytest.approx(0.15)
 
 
 def test_numbers_of_numpy_are_numbers_and_no_number_is_null() -> None:

@@ -69,6 +69,8 @@ def test_an_empty_sharding_is_the_softwares_own(software: str, sharding: str) ->
 def test_tensor_parallel_rows_run_sequence_parallel_unless_they_say_no() -> None:
     assert layout(tp="2", dp="4").sequence_parallel
     assert not layout(tp="2", dp="4", sp="0").sequence_parallel
+    # Megatron-LM gained it in 2022, Megatron-DeepSpeed's fork is of before.
+    assert not layout(tp="2", dp="4", software="megatron-deepspeed").sequence_parallel
 
 
 def test_text_is_read_whatever_its_case_and_margins() -> None:
@@ -121,6 +123,7 @@ def test_a_release_that_sends_one_copy_says_so() -> None:
         return parsed(software="megatron-core", software_version=version).machine.features
 
     assert features("26.02") - features("25.09") == {"one-copy-exchange"}
+    assert features("26.06") - features("26.02") == {"fused-experts"}
 
 
 @pytest.mark.parametrize(
@@ -128,6 +131,7 @@ def test_a_release_that_sends_one_copy_says_so() -> None:
     [
         ("megatron-lm", "2021", "megatron-2021"),
         ("megatron-lm", "2022", "megatron-lm"),
+        ("megatron-lm", "2023", "megatron-flash2"),
         ("megatron-lm", "2024", "megatron-core"),
         ("megatron-lm", "", "megatron-lm"),
         ("torchtitan", "2021", "torchtitan"),
@@ -237,3 +241,35 @@ def test_a_feature_whose_value_makes_no_sense_is_refused(name: str, value: str) 
 
 def test_a_layout_that_its_model_cannot_be_split_by_is_refused() -> None:
     assert "tensor_parallel 3 must divide num_heads 8" in fault(tp="3", n_gpus="24")
+
+
+def test_an_unpublished_recomputation_is_any_share_of_a_stages_layers() -> None:
+    shares = [case.recomputed for case in parsed(recompute="").recomputing]
+    assert shares == [0.25, 0.5, 0.75, 1.0]
+    assert len(parsed(layers="80", recompute="").recomputing) == 8
+    assert parsed(recompute="none").recomputing == ()
+
+
+def test_maxtext_recomputes_all_unless_a_row_says_otherwise() -> None:
+    row = parsed(software="maxtext")
+    assert row.cases[0].layout.recompute == "full"
+    assert row.recomputing == ()
+    assert layout(software="maxtext", recompute="none").recompute == "none"
+
+
+@pytest.mark.parametrize(
+    ("cells", "features"),
+    [
+        ({"layers": "70", "pp": "12", "precision": "fp16"}, {"fp32-gradients"}),
+        ({"layers": "72", "pp": "12", "precision": "bf16", "software_version": "2022"},
+         {"16-bit-gradients"}),
+        ({"layers": "72", "pp": "12"}, {"16-bit-gradients"}),
+        ({"layers": "72", "pp": "12", "precision": "bf16", "software_version": "2024"}, set()),
+        ({"layers": "72", "pp": "12", "precision": "bf16"}, set()),
+    ],
+)  # fmt: skip
+def test_stages_that_count_embedding_and_head_tell_deepspeeds_optimizer(
+    cells: dict[str, str], features: set[str]
+) -> None:
+    row = parsed(software="megatron-deepspeed", n_gpus="12", dp="1", **cells)
+    assert row.machine.features == features

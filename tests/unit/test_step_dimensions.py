@@ -63,7 +63,7 @@ def test_the_loss_is_a_time() -> None:
 
 
 def test_activation_bytes_grow_with_tokens_and_width_and_shrink_with_ranks() -> None:
-    per_token: Any = mlp_activation_bytes(SHAPE, 1.0 * u.byte)
+    per_token: Any = mlp_activation_bytes(SHAPE, 1.0 * u.byte, rates(saved_bytes=2.0))
     assert is_a(per_token, "byte")
     assert per_token.magnitude == pytest.approx(2.0 * 2048 * 3 / 2)
 

@@ -109,6 +109,28 @@ def test_of_several_meanings_the_fastest_that_fits_counts() -> None:
     )
 
 
+def test_a_row_that_does_not_say_recomputes_the_least_that_fits() -> None:
+    layout = Layout(
+        data_parallel=64, micro_batch_size=2, global_batch_size=128, seq_len=8192, sharding="zero3"
+    )
+    plain = Case(loader.model("llama-3.1-70b"), layout)
+    shares = [0.25, 0.5, 0.75, 1.0]
+    recomputing = tuple(plain._replace(recomputed=share) for share in shares)
+    each = [
+        priced(predict_rows([Row((case,), H100)], machine_of)[0]) for case in (plain, *recomputing)
+    ]
+    assert [one.fits for one in each].count(True) >= 1
+    assert not each[0].fits
+    unsaid = priced(predict_rows([Row((plain,), H100, recomputing)], machine_of)[0])
+    assert unsaid == next(one for one in each if one.fits)
+
+
+def test_a_row_that_fits_recomputes_nothing_it_does_not_say() -> None:
+    plain = row()
+    unsaid = plain._replace(recomputing=(plain.cases[0]._replace(recomputed=1.0),))
+    assert predict_rows([unsaid], machine_of) == predict_rows([plain], machine_of)
+
+
 def test_a_row_that_does_not_fit_is_priced_all_the_same() -> None:
     answer = priced(predict_rows([row(H100, "gpt3-175b")], machine_of)[0])
     assert not answer.fits
