@@ -34,9 +34,10 @@ ASKED: Final = ("nobody", "time-limit", "cancel")
 NOTE: Final = "slurm.json"
 STILL_RUNS: Final = ("RUNNING", "SIGNALING", "TIMEOUT", UNKNOWN)
 LAUNCHER: Final = -1  # the rank of events that no rank told
-WELL: Final = frozenset(
-    "idle mix mixed alloc allocated comp completing resv reserved planned".split()
-)
+WELL: Final = (
+    "idle", "mix", "mixed", "alloc", "allocated", "comp", "completing", "resv", "reserved",
+    "planned",
+)  # fmt: skip
 # What sinfo adds to the state of a node that is powered down or up, rebooted or planned for.
 MARKS: Final = "~#!%$@^+-"
 
