@@ -7,6 +7,7 @@ the steps it started.
 from __future__ import annotations
 
 import contextlib
+import ctypes
 import getpass
 import os
 import shutil
@@ -21,6 +22,7 @@ from typing import TYPE_CHECKING, Final
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+PR_SET_PDEATHSIG: Final = 1  # linux/prctl.h
 NEEDED: Final = ("slurmctld", "slurmd", "sbatch", "scontrol")
 MISSING: Final = [one for one in NEEDED if shutil.which(one) is None]
 REASON: Final = (
@@ -34,7 +36,7 @@ SlurmctldPort={port}
 SlurmdPort={slurmd_port}
 AuthType=auth/none
 CredType=cred/none
-AuthInfo=cred_expire=1
+AuthInfo=cred_expire=5
 SlurmUser={user}
 SlurmdUser={user}
 StateSaveLocation={folder}/state
@@ -108,7 +110,7 @@ class Slurm:
         with log:
             self.daemons[name] = subprocess.Popen(
                 command, env=self.environment, stdin=subprocess.DEVNULL, stdout=log, stderr=log,
-                start_new_session=True,
+                start_new_session=True, preexec_fn=_end_with_parent,
             )  # fmt: skip
 
     def start_controller(self) -> None:
@@ -137,6 +139,23 @@ class Slurm:
         told = self.ask("scontrol", "-o", "show", "job", job_id).stdout
         return dict(part.split("=", 1) for part in told.split() if "=" in part)
 
+    def bring_back(self, *names: str) -> None:
+        """Start slurmds of nodes that died, and wait until the controller trusts them again."""
+        for name in names:
+            self.start_node(name)
+        wait_until("they are idle", lambda: all(self.states()[name] == "idle" for name in names))
+
+    def nodes_of(self, job_id: str) -> list[str]:
+        """Return the nodes of a job."""
+        told = self.ask("scontrol", "show", "hostnames", self.job(job_id)["NodeList"])
+        return told.stdout.split()
+
+    def training_nodes(self, job_id: str) -> set[str]:
+        """Return the nodes on which ranks of a job run; a spare node only waits."""
+        return {
+            name for name in self.nodes_of(job_id) if any(map(_is_rank, self.processes_of(name)))
+        }
+
     def fail_node(self, name: str) -> None:
         """Let a node die: its slurmd, the step managers and all that they run, at once."""
         processes = [self.daemons.pop(name)]
@@ -147,17 +166,17 @@ class Slurm:
 
     def processes_of(self, name: str) -> list[int]:
         """Return the step managers of a node and the tasks they started."""
-        return [pid for pid in map(int, filter(str.isdigit, os.listdir("/proc")))
-                if self._belongs(Path(f"/proc/{pid}"), name)]  # fmt: skip
+        running = (one for one in Path("/proc").iterdir() if one.name.isdigit())
+        return [int(one.name) for one in running if self._belongs(one, name)]
 
     def _belongs(self, process: Path, name: str) -> bool:
-        log = str(self.folder / f"slurmd.{name}.log")
+        log = self.folder / f"slurmd.{name}.log"
         with contextlib.suppress(OSError):
             variables = (process / "environ").read_bytes().split(b"\0")
             mine = f"SLURM_CONF={self.conf}".encode() in variables
             if mine and f"SLURMD_NODENAME={name}".encode() in variables:
                 return True
-            return any(os.readlink(fd) == log for fd in (process / "fd").iterdir())
+            return any(fd.readlink() == log for fd in (process / "fd").iterdir())
         return False
 
     def stop(self) -> None:
@@ -170,6 +189,18 @@ class Slurm:
         for pid in leftover:
             with contextlib.suppress(ProcessLookupError):
                 os.kill(pid, signal.SIGKILL)
+
+
+def _end_with_parent() -> None:
+    """Ask the kernel to end this process when the test that started it is killed."""
+    ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, signal.SIGKILL)
+
+
+def _is_rank(pid: int) -> bool:
+    """Return whether a process is a rank that torchrun started."""
+    with contextlib.suppress(OSError):
+        return b"LOCAL_RANK=" in Path(f"/proc/{pid}/environ").read_bytes()
+    return False
 
 
 def small_cluster(folder: Path, *, nodes: int = 4, cpus: int = 2) -> Slurm:

@@ -9,16 +9,16 @@ from __future__ import annotations
 import os
 import time
 from dataclasses import dataclass, field
-from math import ceil
+from math import ceil, inf
 from typing import TYPE_CHECKING, Final
 
 from gigafactory.catalog import files
 from gigafactory.errors import SpecError
-from gigafactory.run import slurm_limits
-from gigafactory.run.slurm_advice import is_hopeless, with_advice
-from gigafactory.run.slurm_ask import Away, JobView, Partition, ask, partitions, view_of
-from gigafactory.run.slurm_script import LEAVE_S, LOGS, WORKER, SlurmOptions, script
-from gigafactory.run.slurm_session import note_of, unwritten_result, write_note
+from gigafactory.run import outcome, slurm_limits
+from gigafactory.run.slurm_advice import advice, is_hopeless, with_advice
+from gigafactory.run.slurm_ask import JobView, Partition, SlurmAwayError, ask, partitions, view_of
+from gigafactory.run.slurm_script import LOGS, SlurmOptions, script, shape
+from gigafactory.run.slurm_session import note_of, write_note
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -31,11 +31,16 @@ SCRIPT: Final = "job.sh"
 FIRST_POLL_S: Final = 0.5
 LONGEST_POLL_S: Final = 30.0  # a slurmctld serves thousands of users
 SLOWER: Final = 1.5  # each pause over the last one, while nothing changes
+NOT_SEEN: Final = JobView("PENDING")
 PATIENCE_S: Final = 1800.0  # a slurmctld that restarts or fails over comes back
 PASSED_ON: Final = (
     "CUDA_", "FI_", "GIGAFACTORY_", "GLOO_", "HF_", "HSA_", "NCCL_", "RCCL_", "TORCH_", "UCX_",
 )  # fmt: skip
 PASSED_ON_WHOLE: Final = ("HOME", "LANG", "LD_LIBRARY_PATH", "PATH", "PYTHONPATH", "SLURM_CONF")
+
+
+def _say_nothing(line: str) -> None:
+    del line
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -45,7 +50,6 @@ class Request:
     Attributes:
         time: Time limit as sbatch takes it; empty for the predicted end, at most the partition's.
         extra: Further options of sbatch, as they were typed.
-        worker: Module that each rank runs.
     """
 
     partition: str = ""
@@ -53,14 +57,36 @@ class Request:
     time: str = ""
     nodes_spare: int = 0
     extra: tuple[str, ...] = ()
-    worker: str = WORKER
 
 
 @dataclass(frozen=True, slots=True)
 class SlurmExecutor:
-    """Submits runs to the Slurm whose commands are on this machine."""
+    """Submits runs to the Slurm whose commands are on this machine.
+
+    Attributes:
+        tell: Called with a line for people whenever the state of a job changes.
+    """
 
     request: Request = field(default_factory=Request)
+    tell: Callable[[str], None] = _say_nothing
+
+    def require_room(self, plan: Plan) -> None:
+        """Refuse a plan that no partition holds, or that no job can be made of.
+
+        Raises:
+            SpecError: Says what would fit, or that Slurm is absent, in its own words.
+        """
+        known = partitions()
+        options = fitted(plan, self.request, known, {})
+        needed = shape(plan, options.ranks_per_node).nodes + options.nodes_spare
+        offered = sum(p.nodes for p in mine(known, self.request.partition))
+        if offered and needed > offered:
+            spare = f", {options.nodes_spare} of them spare" if options.nodes_spare else ""
+            raise SpecError(
+                f"plan: takes {needed} nodes{spare}, the partition has {offered}; "
+                f"{advice('PartitionNodeLimit')}",
+                field="layout",
+            )
 
     def submit(self, folder: RunFolder) -> SlurmJob:
         """Write the batch script of a run and hand it to Slurm.
@@ -76,88 +102,110 @@ class SlurmExecutor:
         told = ask("sbatch", "--parsable", folder.path / SCRIPT)
         job_id = told.strip().split(";")[0]
         write_note(folder, {"job_id": job_id})
-        return SlurmJob(folder, job_id, grace_s=options.lead_s + LEAVE_S)
+        return SlurmJob(folder, job_id, self.tell)
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class SlurmJob:
     """A job of Slurm that trains into a run folder.
 
+    Slurm is asked more and more seldom while nothing changes.
+
     Attributes:
-        grace_s: How long the ranks may take to save their state and end.
+        view: What Slurm last said of it.
     """
 
     folder: RunFolder
     job_id: str
-    grace_s: float = LEAVE_S
+    tell: Callable[[str], None] = _say_nothing
+    longest_poll_s: float = LONGEST_POLL_S
+    view: JobView = NOT_SEEN
+    _due: float = 0.0
+    _pause_s: float = FIRST_POLL_S
+    _away_since: float | None = None
 
-    def poll(self) -> JobView:
-        """Return the state of the job.
+    def poll(self) -> bool:
+        """Return whether it goes on.
 
         Raises:
-            SpecError: It waits for something that will not come; it is cancelled.
+            SpecError: It waits for something that will not come, and is cancelled; or slurmctld
+                was away for half an hour.
         """
-        view = view_of(self.job_id)
-        if view.state == "PENDING" and not view.restarts and is_hopeless(view.reason):
+        now = time.monotonic()
+        if self.view.live and now >= self._due:
+            before = self.view
+            self.look()
+            changed = self.view != before
+            self._pause_s = FIRST_POLL_S if changed else self._pause_s * SLOWER
+            self._due = now + min(self._pause_s, self.longest_poll_s)
+        return self.view.live
+
+    def look(self) -> JobView:
+        """Return what Slurm says of the job now, and tell what has changed.
+
+        Raises:
+            SpecError: As `poll`.
+        """
+        before = self.view
+        try:
+            self.view, self._away_since = view_of(self.job_id), None
+        except SlurmAwayError as away:
+            self._bear(away)
+        if self.view != before:
+            change = advice(self.view.reason) if self.view.state == "PENDING" else ""
+            self.tell(f"Slurm job {self.job_id}: {self.view}{f'; {change}' if change else ''}")
+        if self.view.state == "PENDING" and not self.view.restarts:
+            self._require_hope()
+        return self.view
+
+    def _bear(self, away: SlurmAwayError) -> None:
+        """Go on with what is known while slurmctld is away, though not for ever."""
+        now = time.monotonic()
+        if self._away_since is None:
+            self._away_since = now
+            self.tell(str(away))
+        if now - self._away_since > PATIENCE_S:
+            raise away
+
+    def _require_hope(self) -> None:
+        """Refuse a job that would never start, and cancel it."""
+        if is_hopeless(self.view.reason):
             ask("scancel", self.job_id)
+            reason, self.view = self.view.reason, JobView("CANCELLED", self.view.reason)
             raise SpecError(
-                f"slurm: job {self.job_id} would never start: {with_advice(view.reason)}",
-                field="on",
+                f"slurm: job {self.job_id} would never start: {with_advice(reason)}", field="on"
             )
-        return view
 
-    def wait(
-        self,
-        seen: Callable[[JobView], None] = lambda _: None,
-        *,
-        longest_poll_s: float = LONGEST_POLL_S,
-    ) -> RunResult:
-        """Follow the job to its end and return how the run ended.
+    def wait(self, timeout_s: float | None = None) -> RunResult | None:
+        """Return how it ended; None where it did not within `timeout_s`."""
+        limit = inf if timeout_s is None else time.monotonic() + timeout_s
+        while self.poll():
+            left = limit - time.monotonic()
+            if left <= 0:
+                return None
+            time.sleep(min(left, FIRST_POLL_S))
+        return self.folder.result() or self._unwritten()
 
-        Args:
-            seen: Called with every change.
-            longest_poll_s: Pause between two questions while nothing changes.
+    def cancel(self, *, now: bool = False) -> None:
+        """Ask the ranks to save their state and stop, or end them now.
 
-        Raises:
-            SpecError: The job would never start, or slurmctld was away for half an hour.
+        A job that waits in the queue ends at once: its state is saved already.
         """
-        last, pause, answered = None, FIRST_POLL_S, time.monotonic()
-        while True:
-            try:
-                view = self.poll()
-            except Away:
-                if time.monotonic() - answered > PATIENCE_S:
-                    raise
-                view = JobView("PENDING", "slurmctld does not answer")
-            else:
-                answered = time.monotonic()
-            if view != last:
-                seen(view)
-                last, pause = view, FIRST_POLL_S
-            if not view.live:
-                return self.collect(view)
-            time.sleep(pause)
-            pause = min(pause * SLOWER, longest_poll_s)
-
-    def cancel(self) -> None:
-        """Let the run save its state and end; after its grace, end it."""
-        if self.poll().state == "RUNNING":
+        if not now and self.look().state == "RUNNING":
             ask("scancel", "--batch", "--signal=USR1", self.job_id)
-            deadline = time.monotonic() + self.grace_s
-            while time.monotonic() < deadline and self.poll().live:
-                time.sleep(FIRST_POLL_S)
-        if self.poll().live:
+        else:
             ask("scancel", self.job_id)
+        self._due = 0.0
 
-    def collect(self, view: JobView) -> RunResult:
-        """Return how the run ended: what its ranks wrote, else what Slurm says of the job."""
-        told = self.folder.result()
-        if told is None:
-            tail = " / ".join(self.output().strip().splitlines()[-2:])
-            reason = f"Slurm job {self.job_id}: {view}{f': {tail}' if tail else ''}"
-            stopped = view.state in ("CANCELLED", "PREEMPTED")
-            told = unwritten_result(self.folder, "stopped" if stopped else "failed", reason)
-            self.folder.finish(told)
+    def _unwritten(self) -> RunResult:
+        """Write, and return, how a run ended whose ranks left no result."""
+        stopped = self.view.state in ("CANCELLED", "PREEMPTED")
+        tail = " / ".join(self.output().strip().splitlines()[-2:])
+        reason = f"Slurm job {self.job_id}: {self.view}{f': {tail}' if tail else ''}"
+        state = "stopped" if stopped else "failed"
+        self.folder.add_event("finish", detail=f"{state}: {reason}")
+        told = outcome.of(self.folder, state, reason=reason)
+        self.folder.finish(told)
         return told
 
     def output(self) -> str:
@@ -200,9 +248,9 @@ def fitted(
     Raises:
         SpecError: A wish at fault.
     """
-    mine = [p for p in known if (p.name == request.partition if request.partition else p.default)]
-    gpus = max((p.gpus_per_node for p in mine), default=0)
-    limit = _limit_s(plan, request.time, mine)
+    here = mine(known, request.partition)
+    gpus = max((p.gpus_per_node for p in here), default=0)
+    limit = _limit_s(plan, request.time, here)
     return SlurmOptions(
         time_limit_s=limit,
         lead_s=slurm_limits.lead_s(plan, limit),
@@ -217,11 +265,15 @@ def fitted(
             for name, value in sorted(environment.items())
             if value.isprintable() and (name in PASSED_ON_WHOLE or name.startswith(PASSED_ON))
         ),
-        worker=request.worker,
     )
 
 
-def _limit_s(plan: Plan, time_limit: str, mine: list[Partition]) -> int:
+def mine(known: list[Partition], name: str) -> list[Partition]:
+    """Return the partition of a name, or the default one, a part for each kind of its nodes."""
+    return [p for p in known if (p.name == name if name else p.default)]
+
+
+def _limit_s(plan: Plan, time_limit: str, here: list[Partition]) -> int:
     """Return the time limit: as asked for, else to the predicted end if the partition allows."""
     if time_limit:
         try:
@@ -230,5 +282,5 @@ def _limit_s(plan: Plan, time_limit: str, mine: list[Partition]) -> int:
             rule = "must be minutes, H:M:S or D-H[:M[:S]]"
             raise SpecError(f"--time {rule}, got {time_limit!r}", field="time") from None
         return ceil(slurm_limits.LONGEST_S if asked is None else asked)
-    offered = [p.longest_s for p in mine if p.longest_s is not None]
+    offered = [p.longest_s for p in here if p.longest_s is not None]
     return ceil(min((slurm_limits.high_finish_s(plan), *offered)))

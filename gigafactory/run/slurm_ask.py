@@ -72,7 +72,7 @@ class JobView:
         return f"{self.state}{where}{why}{again}"
 
 
-class Away(SpecError):
+class SlurmAwayError(SpecError):
     """The controller does not answer; it may soon."""
 
 
@@ -80,7 +80,7 @@ def ask(command: str, *arguments: str | Path) -> str:
     """Return what a command of Slurm printed.
 
     Raises:
-        Away: The controller does not answer.
+        SlurmAwayError: The controller does not answer.
         SpecError: The command is not there, or refuses; in Slurm's words, and what to change.
     """
     if shutil.which(command) is None:
@@ -92,7 +92,7 @@ def ask(command: str, *arguments: str | Path) -> str:
     if run.returncode:
         told = run.stderr or run.stdout
         away = re.search(r"unable to contact|timed out|connect failure", told, re.IGNORECASE)
-        kind = Away if away else SpecError
+        kind = SlurmAwayError if away else SpecError
         raise kind(f"slurm: {with_advice(told)}", field="on")
     return run.stdout
 
@@ -118,7 +118,7 @@ def partitions() -> list[Partition]:
 def partitions_in(told: str) -> list[Partition]:
     """Return the partitions in the answer of sinfo.
 
-    >>> partitions_in("gpu*|4|7-00:00:00|gpu:h100:8(S:0-1)\\n")[0].gpus_per_node
+    >>> partitions_in("gpu*|4|7-00:00:00|gpu:h100:8(S:0-1)")[0].gpus_per_node
     8
     """
     found = []
@@ -145,11 +145,11 @@ def view_of(job_id: str) -> JobView:
     """Return what Slurm says of a job: its controller, else its accounting, else UNKNOWN.
 
     Raises:
-        Away: The controller does not answer.
+        SlurmAwayError: The controller does not answer.
     """
     try:
         told = ask("scontrol", "-o", "show", "job", job_id)
-    except Away:
+    except SlurmAwayError:
         raise
     except SpecError:  # long over: slurmctld forgets a job after MinJobAge
         return _accounted(job_id)

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from itertools import pairwise
-from math import ceil
+from math import cbrt, ceil
 from typing import TYPE_CHECKING, Final
 
 from gigafactory.catalog import files
@@ -238,7 +238,7 @@ def _fanout(cluster: Cluster, site: SlurmSite, per_host: int) -> int:
     """Return how many daemons one daemon passes a message on to: three hops reach every node."""
     if site.state == "cloud":
         return FLAT_FANOUT
-    return max(LEAST_FANOUT, ceil(num_hosts(cluster, per_host) ** (1 / 3)))
+    return max(LEAST_FANOUT, ceil(cbrt(num_hosts(cluster, per_host))))
 
 
 _CLOUD: Final = """\

@@ -10,14 +10,13 @@ from gigafactory.cost.goodput import expected_wall_time_s
 from gigafactory.plan.cases import Case
 from gigafactory.plan.predict import predict
 from gigafactory.plan.promise import checkpoint_of, goodput_of
-from gigafactory.run.slurm_script import LONGEST_LEAD_S, SECONDS_PER_MINUTE
+from gigafactory.run.slurm_script import END_S, LONGEST_LEAD_S, SECONDS_PER_MINUTE
 from gigafactory.units import SECONDS_PER_DAY
 
 if TYPE_CHECKING:
     from gigafactory.spec.plan import Plan
 
 START_S: Final = 600.0  # to import, meet, read data and compile, which no step time holds
-END_S: Final = 30.0  # from the last byte of a checkpoint to the end of the last process
 STEPS_TO_NOTICE: Final = 2  # one that runs already, and one in which all ranks agree to stop
 LONGEST_S: Final = 366 * SECONDS_PER_DAY  # Slurm counts minutes in 32 bits; no job lives longer
 

@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Final
 
 from gigafactory.catalog import files
 from gigafactory.errors import SpecError
+from gigafactory.run.launch import STOP
 from gigafactory.spec.base import Spec, fault, require_count
 from gigafactory.spec.cluster import LARGEST_NODE
 
@@ -28,6 +29,7 @@ WORKER: Final = "gigafactory.run.trainer"
 SESSION: Final = "gigafactory.run.slurm_session"
 LOGS: Final = "logs"
 JOIN_S: Final = 600  # for the slowest node to import its libraries from a busy file system
+END_S: Final = 30  # from the last byte of a checkpoint to the end of the last process
 LEAVE_S: Final = 120  # for the last node to end after the first one has
 SWITCH_WAIT: Final = "10"  # minutes that a tight placement may cost; sbatch --switches
 LONGEST_LEAD_S: Final = 65_535  # sbatch --signal
@@ -52,7 +54,6 @@ class SlurmOptions(Spec):
         extra: Further options of sbatch, one a line, which win over those of the script.
         environment: Variables of the run, each by name and value.
         python: The interpreter on the nodes that has Gigafactory and PyTorch.
-        worker: Module that each rank runs.
     """
 
     time_limit_s: int
@@ -65,7 +66,6 @@ class SlurmOptions(Spec):
     extra: tuple[str, ...] = ()
     environment: tuple[tuple[str, str], ...] = ()
     python: str = sys.executable
-    worker: str = WORKER
 
     def __post_init__(self) -> None:
         require_count(self, "time_limit_s", least=SECONDS_PER_MINUTE)
@@ -133,7 +133,7 @@ def duration(seconds: float) -> str:
 
 
 def script(plan: Plan, training: Training, options: SlurmOptions, folder: str) -> str:
-    """Return the batch script that trains a plan in the run folder `folder`.
+    """Return the batch script that trains a plan in a run folder.
 
     Args:
         plan: The plan; decides nodes, ranks and placement.
@@ -142,14 +142,9 @@ def script(plan: Plan, training: Training, options: SlurmOptions, folder: str) -
         folder: Absolute path of the run folder, the same on all nodes.
 
     Raises:
-        SpecError: The plan's ranks do not fill its nodes, or the folder's name cannot be written
-            into a script.
+        SpecError: The ranks do not fill their nodes, or no script can name the folder.
     """
-    if not folder.startswith("/") or not folder.isprintable() or '"' in folder:
-        raise SpecError(
-            f"out: must be an absolute path of printable characters without quotes, got {folder!r}",
-            field="out",
-        )
+    _check(folder)
     size = shape(plan, options.ranks_per_node)
     parts = (
         "#!/bin/bash",
@@ -162,14 +157,25 @@ def script(plan: Plan, training: Training, options: SlurmOptions, folder: str) -
             ranks=size.ranks_per_node,
             restarts=training.max_restarts,
             join=JOIN_S,
-            worker=options.worker,
+            worker=WORKER,
         ),
         _STEP.format(
-            survive="--no-kill" if options.nodes_spare else f"--wait={LEAVE_S}", logs=LOGS
+            survive="--no-kill" if options.nodes_spare else f"--wait={LEAVE_S}",
+            logs=LOGS,
+            stop=STOP,
+            patience=max(options.lead_s - END_S, options.lead_s // 2),
         ),
         _END,
     )
     return "\n".join(parts)
+
+
+def _check(folder: str) -> None:
+    if not folder.startswith("/") or not folder.isprintable() or '"' in folder:
+        raise SpecError(
+            f"out: must be an absolute path of printable characters without quotes, got {folder!r}",
+            field="out",
+        )
 
 
 def _directives(plan: Plan, options: SlurmOptions, size: Shape, folder: str) -> list[str]:
@@ -222,7 +228,7 @@ def _settings(options: SlurmOptions, size: Shape, folder: str) -> list[str]:
         f"export PYTHON={shlex.quote(options.python)}",
         f"export RANKS_PER_NODE={size.ranks_per_node}",
         "export SLURM_EXPORT_ENV=ALL",
-        f"export TORCH_ELASTIC_SHUTDOWN_TIMEOUT={options.lead_s}",
+        f"export TORCH_ELASTIC_SHUTDOWN_TIMEOUT={END_S // 3}",
         "# Ranks of a node that joins late count restarts from zero; with a store of their own,",
         "# made anew in each round, all ranks find one another all the same.",
         "export TORCH_DISABLE_SHARE_RDZV_TCP_STORE=1",
@@ -257,19 +263,20 @@ _STEP: Final = """\
 session() {{ "$PYTHON" -m {session} "$1" "$RUN" "${{@:2}}"; }}
 
 asked=nobody
-stop() {{
+stop() {{  # a file in the run folder asks all ranks to save their state and end
   asked=$1
-  echo "$(date -u +%FT%TZ) $asked: the ranks save their state and end"
-  kill -TERM "$step"
+  echo "$(date -u +%FT%TZ) $asked: the ranks are asked to stop"
+  touch "$RUN/{stop}"
+  (sleep {patience} && scancel --signal=TERM "$SLURM_JOB_ID.0") &  # those that hang
 }}
+trap 'stop time-limit' TERM  # of --signal, or the nodes are taken back
+trap 'stop cancel' USR1      # scancel --batch --signal=USR1 JOB
 
 session begin || exit 1
 mkdir -p {logs}
-srun {survive} --cpus-per-task="$SLURM_CPUS_ON_NODE" \\
+srun {survive} --kill-on-bad-exit=0 --cpus-per-task="$SLURM_CPUS_ON_NODE" \\
   --output={logs}/node-%n.log --open-mode=append bash -c "$on_each_node" &
 step=$!
-trap 'stop time-limit' TERM  # of --signal
-trap 'stop cancel' USR1      # scancel --batch --signal=USR1 JOB
 """.replace("{session}", SESSION)
 
 _END: Final = """\
@@ -278,7 +285,10 @@ while wait "$step"; status=$?; kill -0 "$step" 2>/dev/null; do :; done  # a trap
 session end --status "$status" --asked "$asked"
 verdict=$?
 if [ "$verdict" = 75 ]; then  # not over: EX_TEMPFAIL of sysexits.h
-  scontrol requeue "$SLURM_JOB_ID" && sleep infinity
+  for _ in {1..12}; do  # a controller that is away comes back
+    scontrol requeue "$SLURM_JOB_ID" && sleep infinity
+    sleep 10
+  done
 fi
 exit "$verdict"
 """

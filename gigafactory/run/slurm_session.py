@@ -10,7 +10,6 @@ the job has to be queued again. Runs on the first node of each allocation of the
 from __future__ import annotations
 
 import argparse
-import datetime as dt
 import json
 import os
 import subprocess
@@ -20,8 +19,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
 from gigafactory.catalog import files
-from gigafactory.run.record import RESULT, RunFolder, now
-from gigafactory.spec.run import RunResult
+from gigafactory.run import outcome
+from gigafactory.run.launch import STOP
+from gigafactory.run.record import RESULT, RunFolder
+from gigafactory.run.slurm_ask import UNKNOWN, SlurmAwayError, view_of
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -31,17 +32,14 @@ FAILED: Final = 1
 AGAIN: Final = 75  # EX_TEMPFAIL of sysexits.h: not over, to be queued again
 ASKED: Final = ("nobody", "time-limit", "cancel")
 NOTE: Final = "slurm.json"
+STILL_RUNS: Final = ("RUNNING", "SIGNALING", "TIMEOUT", UNKNOWN)
+LAUNCHER: Final = -1  # the rank of events that no rank told
 WELL: Final = (
-    "idle",
-    "mix",
-    "mixed",
-    "alloc",
-    "allocated",
-    "comp",
-    "completing",
-    "resv",
-    "reserved",
-)
+    "idle", "mix", "mixed", "alloc", "allocated", "comp", "completing", "resv", "reserved",
+    "planned",
+)  # fmt: skip
+# What sinfo adds to the state of a node that is powered down or up, rebooted or planned for.
+MARKS: Final = "~#!%$@^+-"
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,21 +80,14 @@ def write_note(folder: RunFolder, note: dict[str, Any]) -> None:
 
 
 def begin(folder: RunFolder, here: Allocation) -> int:
-    """Note that an allocation begins and, when the job was queued again, why; return 0."""
+    """Make the folder ready for an allocation and note why the last one ended; return 0."""
     before = note_of(folder)
     ended = folder.result()
     if ended is not None and ended.state == "stopped":
         (folder.path / RESULT).unlink()  # it goes on
-    if here.restarts and before.get("job_id") == here.job_id:
-        if not _explained(folder):
-            lost = _lost(before.get("nodes", ()))
-            folder.add_event("failure", step=_last_step(folder), detail=lost)
-        folder.add_event(
-            "restart",
-            step=_last_step(folder),
-            detail=f"Slurm job {here.job_id} runs again on {','.join(here.nodes)}",
-            values={"requeues": float(here.restarts)},
-        )
+    (folder.path / STOP).unlink(missing_ok=True)
+    if here.restarts and before.get("job_id") == here.job_id and not _explained(folder):
+        _tell(folder, "failure", _lost(before.get("nodes", ())), here)
     write_note(folder, here.as_dict())
     return OVER
 
@@ -108,41 +99,74 @@ def end(folder: RunFolder, here: Allocation, *, status: int, asked: str) -> int:
         folder: The run.
         here: The allocation.
         status: Exit status of the step; that of a spare node may be 1 in a run that is finished.
-        asked: Who asked the ranks to stop.
+        asked: Why the ranks were asked to stop. Slurm sends the same signal before the time limit
+            and when it takes the nodes back; only in the first case the job still runs. A job
+            that is preempted may see its ranks, not its script, told to stop.
     """
     ended = folder.result()
     if ended is not None and ended.state != "stopped":
         return OVER if ended.state == "finished" else FAILED
-    step = _last_step(folder)
-    if asked == "time-limit":
-        detail = f"time limit of Slurm job {here.job_id}: saved, queued again"
-        folder.add_event("signal", step=step, detail=detail)
-        return AGAIN
-    if asked == "cancel" or ended is not None:
+    if asked == "cancel" or (asked == "nobody" and (folder.path / STOP).exists()):
         return OVER
-    folder.add_event(
-        "failure", step=step, detail=f"the step ended with status {status} before the run did"
-    )
-    if _fruitless(folder, step) < folder.training().max_restarts:
+    state = _state(here.job_id)
+    if state not in STILL_RUNS:
+        return _taken_back(folder, here, state)
+    if asked == "time-limit":
+        _tell(folder, "signal", "time limit; saved, and queued again", here)
+    elif ended is not None:
+        _tell(folder, "signal", "the ranks were told to stop and the run was not; it goes on", here)
+    else:
+        _tell(folder, "failure", f"the step ended with status {status} before the run did", here)
+    return _again(folder, here)
+
+
+def _state(job_id: str) -> str:
+    """Return the state of the job; UNKNOWN while the controller does not answer."""
+    try:
+        return view_of(job_id).state
+    except SlurmAwayError:
+        return UNKNOWN
+
+
+def _again(folder: RunFolder, here: Allocation) -> int:
+    """Return AGAIN, unless one allocation after the other ends without a step."""
+    step = _last_step(folder)
+    ends, most = _fruitless(folder, step), folder.training().max_restarts
+    if ends <= most:
         return AGAIN
-    reason = f"Slurm job {here.job_id} failed again and again at step {step}"
-    folder.finish(unwritten_result(folder, "failed", reason))
+    reason = f"Slurm job {here.job_id} ended {ends} times without a step after step {step}"
+    folder.finish(outcome.of(folder, "failed", reason=reason))
     return FAILED
 
 
+def _taken_back(folder: RunFolder, here: Allocation, state: str) -> int:
+    """Note that a node failed or another job goes first; Slurm itself queues the job again."""
+    if state != "CANCELLED":
+        _tell(folder, "failure", _lost(here.nodes), here)
+    return OVER
+
+
+def _tell(folder: RunFolder, kind: str, what: str, here: Allocation) -> None:
+    """Write why an allocation ended; the first rank tells by itself where it goes on."""
+    detail = f"Slurm job {here.job_id}: {what}"
+    values = {"requeues": float(here.restarts)}
+    folder.add_event(kind, step=_last_step(folder), detail=detail, values=values)
+
+
 def _explained(folder: RunFolder) -> bool:
-    """Return whether the end of the last allocation is in the events already."""
-    ours = [e for e in folder.events() if e.rank == -1 and e.kind in ("restart", *_ENDS)]
-    return bool(ours) and ours[-1].kind in _ENDS
-
-
-_ENDS: Final = ("signal", "failure")
+    """Return whether the events tell why the last allocation ended."""
+    for event in reversed(folder.events()):
+        if event.rank == LAUNCHER and event.kind in ("signal", "failure"):
+            return True
+        if event.kind in ("start", "resume"):
+            return False
+    return False
 
 
 def _fruitless(folder: RunFolder, step: int) -> int:
-    """Return how often the job was queued again since it last made a step."""
-    restarts = [e for e in folder.events() if e.kind == "restart" and e.rank == -1]
-    return sum((e.step or 0) >= step for e in restarts)
+    """Return how many allocations have ended since the run last made a step."""
+    ends = [e for e in folder.events() if e.rank == LAUNCHER and e.kind in ("signal", "failure")]
+    return sum((e.step or 0) >= step for e in ends)
 
 
 def _last_step(folder: RunFolder) -> int:
@@ -154,31 +178,12 @@ def _lost(nodes: tuple[str, ...] | list[str]) -> str:
     """Return what became of the nodes of the last allocation."""
     told = _told("sinfo", "-h", "-N", "-n", ",".join(nodes), "-o", "%N|%T|%E") if nodes else ""
     rows = dict.fromkeys(tuple(line.split("|", 2)) for line in told.splitlines() if "|" in line)
-    ill = [f"{node} is {state} ({why})" for node, state, why in rows if state not in WELL]
+    ill = [
+        f"{node} is {state} ({why})" for node, state, why in rows if state.rstrip(MARKS) not in WELL
+    ]
     if ill:
         return f"node failure: {'; '.join(ill)}"
-    return "Slurm took the nodes back and queued the job again: preempted, or a node was lost"
-
-
-def unwritten_result(folder: RunFolder, state: str, reason: str) -> RunResult:
-    """Return the result of a run whose ranks are gone without having written one."""
-    steps, events = folder.steps(), folder.events()
-    wall_s = (_moment(now()) - _moment(events[0].time)).total_seconds() if events else 0.0
-    counted_s = sum(step.step_time_s for step in steps)
-    return RunResult(
-        state=state,
-        steps=steps[-1].step if steps else 0,
-        final_loss=steps[-1].loss if steps else None,
-        goodput=min(1.0, counted_s / wall_s) if wall_s > 0 else 0.0,
-        restarts=sum(event.kind == "restart" for event in events),
-        tokens=float(sum(step.tokens for step in steps)),
-        wall_s=max(0.0, wall_s),
-        reason=reason,
-    )
-
-
-def _moment(told: str) -> dt.datetime:
-    return dt.datetime.fromisoformat(told)
+    return "Slurm took the nodes back: another job went first, or a node was lost"
 
 
 def _told(*command: str) -> str:
