@@ -8,6 +8,7 @@ one machine share one copy, and only what is read is loaded.
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import json
 import mmap
@@ -26,7 +27,7 @@ from gigafactory.spec.base import Spec, require_count, require_one_of
 
 if TYPE_CHECKING:
     from pathlib import Path
-    from typing import BinaryIO
+    from typing import BinaryIO, Self
 
     import numpy.typing as npt
 
@@ -177,6 +178,14 @@ class ShardWriter:
         self._shards: list[Shard] = []
         self._file: BinaryIO | None = None
         self._sha256 = hashlib.sha256()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        if self._file is not None:  # what went wrong is on its way up already
+            with contextlib.suppress(OSError):
+                self._file.close()
 
     def add(self, tokens: npt.NDArray[np.int64]) -> None:
         """Append tokens."""
