@@ -13,6 +13,7 @@ import hashlib
 import json
 import os
 import shutil
+import threading
 import time
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final
@@ -136,12 +137,16 @@ class Checkpoints:
         self._group = dist.new_group(backend="gloo")
         self._stager = _Stager()
         self._writing: Future[Any] | None = None
+        self._settled = threading.Event()
+        self._settled.set()
         self.first = dist.get_rank() == 0
 
     @property
     def busy(self) -> bool:
         """Whether one is being written."""
-        return self._writing is not None and not self._writing.done()
+        return not self._settled.is_set() or (
+            self._writing is not None and not self._writing.done()
+        )
 
     def begin(self, step: int, state: dict[str, Tensor], extra: dict[str, Any]) -> None:
         """Copy the state, and begin to write it; waits for the one before.
@@ -169,20 +174,29 @@ class Checkpoints:
             async_stager=self._stager,
         )
         if self.first:
+            self._settled.clear()
             self._writing.add_done_callback(lambda done: self._settle(done, step, extra, begun))
 
     def wait(self) -> None:
         """Wait until nothing is being written."""
         if self._writing is not None:
-            dcp_error = self._writing.exception()
-            del dcp_error  # the first rank has told it
+            self._writing.exception()  # which the first rank tells
             self._writing = None
+        self._settled.wait()
         dist.barrier(group=self._group)
 
     def _settle(
         self, done: Future[Any], step: int, extra: dict[str, Any], begun: float
     ) -> None:
         """Make a written checkpoint stand, or remove what is there of it."""
+        try:
+            self._ended(self._settled_as(done, step, extra, begun))
+        finally:
+            self._settled.set()
+
+    def _settled_as(
+        self, done: Future[Any], step: int, extra: dict[str, Any], begun: float
+    ) -> Saved:
         part = self.folder / (folder_name(step) + PART)
         try:
             error = done.exception()
@@ -191,10 +205,9 @@ class Checkpoints:
             size = _commit(part, self.folder / folder_name(step), step, extra)
         except BaseException as error:  # noqa: BLE001
             shutil.rmtree(part, ignore_errors=True)
-            self._ended(Saved(step, time.perf_counter() - begun, error=_reason(error)))
-            return
+            return Saved(step, time.perf_counter() - begun, error=_reason(error))
         prune(self.folder, self.keep)
-        self._ended(Saved(step, time.perf_counter() - begun, size))
+        return Saved(step, time.perf_counter() - begun, size)
 
     def _ended(self, saved: Saved) -> None:
         if self.first:
