@@ -11,6 +11,7 @@ import torch
 import torch.nn.functional as F  # noqa: N812
 
 from gigafactory.run.trainer.attention import rotate, rotations
+from gigafactory.run.trainer.model import Block
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -49,6 +50,7 @@ def extended(transformer: Transformer, cache: Cache, tokens: list[int]) -> Tenso
     # Of the row i of what is new, everything up to its own place is seen.
     seen = torch.ones(len(tokens), end, dtype=torch.bool, device=device).tril(begin)
     for layer, block in enumerate(transformer.layers.values()):
+        assert isinstance(block, Block)
         keys, values = cache.keys[layer], cache.values[layer]
         attend = _Attend(block.attention, keys, values, begin, seen)
         x = x + attend(block.attention_norm(x), cos, sin)
