@@ -140,6 +140,7 @@ class Checkpoints:
         self._settled = threading.Event()
         self._settled.set()
         self.first = dist.get_rank() == 0
+        self.begun: int | None = None  # step of the last one that was begun
 
     @property
     def busy(self) -> bool:
@@ -159,6 +160,7 @@ class Checkpoints:
             extra: What else must come back, as JSON.
         """
         self.wait()
+        self.begun = step
         part = self.folder / (folder_name(step) + PART)
         begun = time.perf_counter()
         if self.first:
@@ -228,7 +230,8 @@ def _commit(part: Path, final: Path, step: int, extra: dict[str, Any]) -> int:
     for path in part.glob("*.sha256"):
         path.unlink()
     sync_folder(part)
-    shutil.rmtree(final, ignore_errors=True)
+    if final.exists():  # the step was trained again after a return to an older one
+        _remove(final)
     part.rename(final)
     sync_folder(final.parent)
     return sum(file["bytes"] for file in files.values())
@@ -243,9 +246,14 @@ def standing(folder: Path) -> list[Path]:
 def prune(folder: Path, keep: int) -> None:
     """Remove all but the newest checkpoints."""
     for path in standing(folder)[keep:]:
-        doomed = path.with_name(path.name + PART)
-        path.rename(doomed)  # half a removed checkpoint must not look like one
-        shutil.rmtree(doomed, ignore_errors=True)
+        _remove(path)
+
+
+def _remove(path: Path) -> None:
+    """Remove a checkpoint; half of one must not look like one."""
+    doomed = path.with_name(path.name + ".old" + PART)
+    path.rename(doomed)
+    shutil.rmtree(doomed, ignore_errors=True)
 
 
 def clear_parts(folder: Path) -> None:

@@ -203,10 +203,11 @@ class Loop:
     def save(self, *, wait: bool = False) -> None:
         """Begin a checkpoint of the state after this step; every rank must call it."""
         with spans.inside("checkpoint"):
-            self.recorder.sync()
-            if self.built.place.rank == 0:
-                self.recorder.event("checkpoint_begin", step=self.progress.step)
-            self.checkpoints.begin(self.progress.step, self.state(), self._extra())
+            if self.checkpoints.begun != self.progress.step:
+                self.recorder.sync()
+                if self.built.place.rank == 0:
+                    self.recorder.event("checkpoint_begin", step=self.progress.step)
+                self.checkpoints.begin(self.progress.step, self.state(), self._extra())
             if wait or not self.plan.checkpoint.asynchronous:
                 self.checkpoints.wait()
         self._saved_at = time.perf_counter()
@@ -290,6 +291,7 @@ class Loop:
         if self._rollbacks > max(self.training.max_restarts, 1):
             raise TrainingStopped(f"{wrong}, after {self._rollbacks - 1} returns to a checkpoint")
         self.checkpoints.wait()
+        self.checkpoints.begun = None
         highest = max(self.progress.highest, self.progress.step)
         found = self.restore()
         if found is None:

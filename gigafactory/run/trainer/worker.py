@@ -19,8 +19,10 @@ import torch
 import torch.distributed as dist
 
 from gigafactory.errors import GigafactoryError
+from gigafactory.run import outcome
+from gigafactory.run.launch import DATA, STOP
 from gigafactory.run.record import CHECKPOINTS, RunFolder
-from gigafactory.run.trainer import outcome
+from gigafactory.run.trainer.agent import end_with_parent
 from gigafactory.run.trainer.build import build
 from gigafactory.run.trainer.checkpoint import clear_parts
 from gigafactory.run.trainer.loop import Loop, TrainingStopped
@@ -32,7 +34,6 @@ if TYPE_CHECKING:
     from gigafactory.spec.plan import Plan
     from gigafactory.spec.run import Event
 
-STOP: Final = "stop"  # a file in the run folder that asks all ranks to stop
 HANG_MARGIN_S: Final = 60.0  # the watchdog comes first, and knows more
 
 
@@ -68,7 +69,6 @@ def _train(folder: RunFolder, recorder: Recorder) -> None:
     plan, training = folder.plan(), folder.training()
     begun = time.perf_counter()
     torch.set_num_threads(threads_per_rank(plan))
-    asked = _listen()
     if recorder.rank == 0:
         _tell_start(recorder)
     backend = "cpu:gloo,cuda:nccl" if torch.cuda.is_available() else "gloo"
@@ -76,6 +76,7 @@ def _train(folder: RunFolder, recorder: Recorder) -> None:
     dist.init_process_group(backend, timeout=limit)
     watchdog = Watchdog(training.hang_s, lambda stack: _tell_hang(folder, recorder, stack))
     loop = Loop(plan, training, build(plan, training), _data(folder, plan, recorder.rank), recorder, watchdog)
+    asked = _listen()  # before, a signal may end the process: nothing is lost
     loop.asked_to_stop = lambda: bool(asked) or (folder.path / STOP).exists()
     if recorder.rank == 0:
         clear_parts(folder.path / CHECKPOINTS)
@@ -98,10 +99,9 @@ def _end(
     loop.save(wait=True)
     if recorder.rank:
         return
-    sample = outcome.sample(folder, recorder, loop) if state == "finished" else ""
     recorder.event("finish", detail=state, step=loop.progress.step)
     folder.finish(
-        outcome.of(folder, state, evaluation_loss=loop.progress.evaluation_loss, sample=sample)
+        outcome.of(folder, state, evaluation_loss=loop.progress.evaluation_loss)
     )
 
 
@@ -127,7 +127,7 @@ def _data(folder: RunFolder, plan: Plan, rank: int) -> Any:
     from gigafactory.run.trainer.data import Dataset
 
     seed = folder.training().seed
-    return Dataset.open(folder.path / "data", seq_len=plan.layout.seq_len, seed=seed, verify=rank == 0)
+    return Dataset.open(folder.path / DATA, seq_len=plan.layout.seq_len, seed=seed, verify=rank == 0)
 
 
 def _tell_start(recorder: Recorder) -> None:
@@ -185,6 +185,7 @@ def _tell_hang(folder: RunFolder, recorder: Recorder, stack: str) -> None:
 
 def run() -> None:
     """Run `main` and end at once, whatever threads of a broken process group still wait."""
+    end_with_parent(os.getppid())
     code = main(sys.argv[1:])
     logging.shutdown()
     sys.stdout.flush()

@@ -9,8 +9,6 @@ from gigafactory.spec.run import RunResult
 
 if TYPE_CHECKING:
     from gigafactory.run.record import RunFolder
-    from gigafactory.run.trainer.loop import Loop
-    from gigafactory.run.trainer.recorder import Recorder
     from gigafactory.spec.run import Event, StepRecord
 
 NOT_TRAINING: Final = ("checkpoint", "evaluate")  # spans inside a step that do not train
@@ -53,8 +51,3 @@ def _wall_s(events: list[Event]) -> float:
     if begun is None:
         return 0.0
     return (dt.datetime.now(dt.UTC) - dt.datetime.fromisoformat(begun)).total_seconds()
-
-
-def sample(folder: RunFolder, recorder: Recorder, loop: Loop) -> str:
-    """Return text that the trained model writes."""
-    return ""
