@@ -79,8 +79,9 @@ class Engine:
             prompt = await self._in_thread(prompt_tokens, self.served.tokenizer, begun)
         else:
             prompt = [self.served.tokenizer.end_of_document, *begun]
-        self._check_tokens(prompt)
-        return prompt, self._sampling(asked, len(prompt))
+        name = "messages" if isinstance(asked, Chat) else "prompt"
+        self._check_tokens(prompt, name)
+        return prompt, self._sampling(asked, len(prompt), name)
 
     async def parts(self, prompt: list[int], sampling: Sampling) -> AsyncGenerator[Part]:
         """Yield an answer's parts, once it is its turn; closed early, it ends at once."""
@@ -95,14 +96,14 @@ class Engine:
     async def _in_thread(self, call: Callable[..., Any], *arguments: Any) -> Any:
         return await asyncio.get_running_loop().run_in_executor(self._thread, call, *arguments)
 
-    def _check_tokens(self, prompt: list[int]) -> None:
+    def _check_tokens(self, prompt: list[int], name: str) -> None:
         size, window = self.served.tokenizer.vocab_size, self.served.window
         if not all(0 <= token < size for token in prompt):
             raise RequestError(f"prompt: tokens must be from 0 to {size - 1}", param="prompt")
         if len(prompt) >= window:
-            raise _too_long(window, f"the prompt alone has {len(prompt)}")
+            raise _too_long(window, f"the prompt alone has {len(prompt)}", name)
 
-    def _sampling(self, asked: Chat | Completion, num_prompt: int) -> Sampling:
+    def _sampling(self, asked: Chat | Completion, num_prompt: int, name: str) -> Sampling:
         room, is_chat = self.served.window - num_prompt, isinstance(asked, Chat)
         most = self.served.max_tokens
         default = min(room, most, room if is_chat else COMPLETION_TOKENS)
@@ -112,10 +113,8 @@ class Engine:
                 f"max_tokens: must be at most {most}, got {wanted}", param="max_tokens"
             )
         if wanted > room:
-            raise _too_long(
-                self.served.window,
-                f"{num_prompt} in the prompt and {wanted} to come were asked for",
-            )
+            words = f"{num_prompt} in the prompt and {wanted} to come were asked for"
+            raise _too_long(self.served.window, words, name)
         return Sampling(
             max_tokens=wanted,
             temperature=asked.temperature,
@@ -126,9 +125,9 @@ class Engine:
         )
 
 
-def _too_long(window: int, words: str) -> RequestError:
+def _too_long(window: int, words: str, name: str) -> RequestError:
     return RequestError(
         f"the model's context holds {window} tokens, {words}",
-        param="messages",
+        param=name,
         code="context_length_exceeded",
     )

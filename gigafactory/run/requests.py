@@ -116,8 +116,8 @@ class Completion(Ask):
         """What the model goes on with: a text, or tokens."""
         prompt = self.prompt
         if isinstance(prompt, tuple) and isinstance(prompt[0], str):
-            return _encodable(prompt[0])
-        return _encodable(prompt) if isinstance(prompt, str) else prompt
+            return prompt[0]
+        return prompt
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -141,7 +141,7 @@ class Message(Spec):
         """Return all of its text."""
         parts = self.content
         whole = parts if isinstance(parts, str) else "".join(part.text for part in parts)
-        return _encodable(whole.strip())
+        return whole.strip()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -185,12 +185,14 @@ def parsed(cls: type[AskT], body: bytes) -> AskT:
         raise RequestError(f"the body must be JSON: {error}") from None
     if not isinstance(table, dict):
         raise RequestError(f"the body must be a JSON object, is {type(table).__name__}")
-    table, unable = _able(_without_null(table))
+    given = _tidied(table)
+    names = {item.name for item in fields(cls)} | given.keys()
+    table, unable = _able(given)
     try:
         return check.build(cls, table, "request", sourced=False, extra=tuple(unable))
     except SpecError as error:
         message = str(error).removeprefix("request: ")
-        raise RequestError(message, param=_first_field(cls, message, unable)) from None
+        raise RequestError(message, param=_first_of(names, message)) from None
 
 
 def _able(table: dict[str, Any]) -> tuple[dict[str, Any], list[str]]:
@@ -207,21 +209,18 @@ def _able(table: dict[str, Any]) -> tuple[dict[str, Any], list[str]]:
     return kept, unable
 
 
-def _without_null(value: Any) -> Any:
+def _tidied(value: Any) -> Any:
+    """Return a table without nulls, and without the halves of surrogate pairs JSON may hold."""
     if isinstance(value, dict):
-        return {key: _without_null(item) for key, item in value.items() if item is not None}
-    return [_without_null(item) for item in value] if isinstance(value, list) else value
+        return {_tidied(key): _tidied(item) for key, item in value.items() if item is not None}
+    if isinstance(value, str):
+        return value.encode(errors="replace").decode()
+    return [_tidied(item) for item in value] if isinstance(value, list) else value
 
 
 def _no_constant(text: str) -> float:
     raise ValueError(f"{text} is no JSON")
 
 
-def _first_field(cls: type[Ask], message: str, unable: list[str]) -> str | None:
-    known = {item.name for item in fields(cls)} | {one.partition(":")[0] for one in unable}
-    return next((word for word in re.findall(r"\w+", message) if word in known), None)
-
-
-def _encodable(text: str) -> str:
-    """Return text without halves of surrogate pairs, which JSON may hold and no encoder takes."""
-    return text.encode(errors="replace").decode()
+def _first_of(names: set[str], message: str) -> str | None:
+    return next((word for word in re.findall(r"\w+", message) if word in names), None)

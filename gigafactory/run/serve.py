@@ -1,6 +1,8 @@
 """A run's newest checkpoint behind an OpenAI-compatible HTTP API.
 
-POST /v1/chat/completions  /v1/completions      GET /v1/models  /v1/models/NAME  /healthz
+    POST /v1/chat/completions  /v1/completions      GET /v1/models  /v1/models/NAME  /healthz
+
+One text is generated at a time; see `engine`.
 """
 
 from __future__ import annotations
@@ -31,6 +33,7 @@ from gigafactory.run.requests import Chat, Completion, RequestError, parsed
 from gigafactory.run.trainer.load import load_model
 
 if TYPE_CHECKING:
+    from collections.abc import AsyncGenerator
     from pathlib import Path
 
     from starlette.requests import Request

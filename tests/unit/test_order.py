@@ -5,7 +5,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from gigafactory.run.trainer.order import permuted, sequences_at
+from gigafactory.run.trainer.order import permuted, sequences_at, sequences_between
 
 
 @settings(max_examples=200)
@@ -55,6 +55,15 @@ def test_neighbours_do_not_stay_neighbours() -> None:
     found = permuted(np.arange(size), size, 11, 0)
     correlation = np.corrcoef(found[:-1], found[1:])[0, 1]
     assert abs(correlation) < 5 / size**0.5
+
+
+@settings(max_examples=15)
+@given(st.integers(0, 20_000), st.integers(1, 9_000), st.integers(1, 10_000))
+def test_neighbouring_positions_are_found_like_any_others(
+    first: int, count: int, size: int
+) -> None:
+    wanted = sequences_at(np.arange(first, first + count), size, 4)
+    assert np.array_equal(sequences_between(first, first + count, size, 4), wanted)
 
 
 def test_a_batch_may_reach_into_the_next_epoch() -> None:

@@ -13,6 +13,7 @@ import hashlib
 import json
 import mmap
 import os
+from bisect import bisect_right
 from dataclasses import asdict, dataclass
 from functools import cached_property
 from itertools import accumulate
@@ -266,7 +267,7 @@ class Tokens:
 
     def read_into(self, out: npt.NDArray[np.int64], start: int) -> None:
         """Fill `out` with the tokens from `start` on, across files."""
-        at = int(np.searchsorted(self._ends, start, side="right"))
+        at = bisect_right(self._ends, start)
         done = 0
         while done < len(out):
             offset = start + done - (self._ends[at] - self.shards[at].tokens)
