@@ -13,7 +13,7 @@ from gigafactory.run.record import RunFolder
 from gigafactory.run.trainer.data import Dataset
 from gigafactory.run.trainer.load import load_weights
 from gigafactory.spec.model import Model
-from tests.made_run import DENSE, SEQ_LEN, SPARSE, plan, prepared_text, run_folder, torchrun
+from tests.made_training import DENSE, SEQ_LEN, SPARSE, plan, prepared_text, run_folder, torchrun
 
 WORKER = str(Path(__file__).with_name("train_layouts.py"))
 # fp32 sums in another order; over four steps of AdamW at a rate of 0.01 this grows tenfold.

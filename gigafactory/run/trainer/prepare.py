@@ -78,9 +78,7 @@ def prepare(
 def _kept(folder: Path, source: str, vocab_size: int, seed: int) -> Manifest:
     """Return the manifest of a prepared folder, if it answers the same question."""
     if not shards.is_prepared(folder):
-        raise corpus.fault(
-            folder, "is not empty, and no prepared data; remove it, or run elsewhere"
-        )
+        raise corpus.fault(folder, "is in the way: no prepared data; remove it, or run elsewhere")
     manifest = shards.read_manifest(folder)
     asked = {"source": source, "vocab_size": vocab_size, "seed": seed}
     other = {name: getattr(manifest, name) for name in asked}
@@ -126,6 +124,9 @@ def _build(
     train, held_out = packing.pack(
         found, learnt, seen.held_out_below, part, shard_bytes=shard_bytes, progress=progress
     )
+    if _total(train) < _total(held_out):
+        words = f"leaves {_total(train):,} tokens to train on, {_total(held_out):,} to evaluate on"
+        raise corpus.fault(source, f"{words}: it is one text over and over, or too few documents")
     if corpus.find(source) != found:
         raise corpus.fault(source, "was changed while it was read; nothing is left behind")
     listed, written = packing.sources_text(found), learnt.to_json()
@@ -176,6 +177,10 @@ def _link(old: Path, new: Path) -> None:
         shutil.copyfileobj(source, copy, 1 << 20)
         copy.flush()
         os.fsync(copy.fileno())
+
+
+def _total(written: tuple[shards.Shard, ...]) -> int:
+    return sum(shard.tokens for shard in written)
 
 
 def _padding_note(learnt: Tokenizer) -> tuple[str, ...]:
