@@ -34,7 +34,7 @@ def run(
     learning_rate: Annotated[float | None, typer.Option(help="Peak.")] = None,
     warmup_steps: Annotated[Count, typer.Option(help="Default: 2 % of the run.")] = None,
     evaluate_every: Annotated[Count, typer.Option(help="Steps; default: ten times.")] = None,
-    compile: Annotated[  # noqa: A002
+    compile: Annotated[
         bool | None, typer.Option("--compile/--no-compile", help="torch.compile the layers.")
     ] = None,
     max_restarts: Annotated[Count, typer.Option(help="After failures.")] = None,
