@@ -8,7 +8,7 @@ from typing import NoReturn
 
 import typer
 
-from gigafactory.cli import catalog, compare, explain, export, plan, predict, run, watch
+from gigafactory.cli import catalog, compare, explain, export, plan, predict, run, serve, watch
 from gigafactory.errors import DoesNotFit, GigafactoryError, SpecError
 
 app = typer.Typer(
@@ -26,6 +26,7 @@ app.command("export")(export.export)
 app.command("run")(run.run)
 app.command("watch")(watch.watch)
 app.command("compare")(compare.compare)
+app.command("serve")(serve.serve)
 app.command("catalog")(catalog.command)
 
 

@@ -84,7 +84,7 @@ class Attention(nn.Module):
         return out
 
     def _heads(self, x: Tensor) -> Tensor:
-        return x.unflatten(-1, (-1, self.head_dim))
+        return x.view(*x.shape[:-1], -1, self.head_dim)
 
     def _shared(self, x: Tensor) -> Tensor:
         heads = self._heads(x)

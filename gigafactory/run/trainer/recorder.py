@@ -9,12 +9,12 @@ from collections import deque
 from typing import TYPE_CHECKING, Any
 
 from gigafactory.run.record import STEPS
-from gigafactory.spec.run import Event, StepRecord
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
     from gigafactory.run.record import RunFolder
+    from gigafactory.spec.run import Event, StepRecord
 
 LOG = logging.getLogger(__name__)
 
