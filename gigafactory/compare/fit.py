@@ -177,14 +177,14 @@ def fold_of(runs: Runs) -> list[str]:
 
 
 def counted(runs: Runs, calibration: StepCalibration) -> dict[str, Factor]:
-    """Return the factors with the number of runs that each one moves."""
-    names = list(calibration.factors)
-    at = {name: float(np.log(f.value / f.prior)) for name, f in calibration.factors.items()}
+    """Return the factors with the number of runs that each one moves; a zero moves none."""
+    above = {name: f for name, f in calibration.factors.items() if f.value > 0}
+    at = {name: float(np.log(f.value / f.prior)) for name, f in above.items()}
     slopes = derivatives(runs, calibration, at, np.ones(len(runs.runs), dtype=bool))
-    rows = (np.abs(slopes) > MOVES).sum(axis=0)
+    rows = dict(zip(above, (np.abs(slopes) > MOVES).sum(axis=0), strict=True))
     return {
-        name: replace(calibration.factors[name], rows=int(count))
-        for name, count in zip(names, rows, strict=True)
+        name: replace(factor, rows=int(rows.get(name, 0)))
+        for name, factor in calibration.factors.items()
     }
 
 
@@ -223,13 +223,12 @@ def calibrated(runs: Runs, start: StepCalibration) -> tuple[Fit, NDArray[np.floa
     """Return the fit on all runs with its intervals, and the left-out predictions."""
     require_enough(runs, start)
     whole = fit(runs, start, runs.weights)
-    unseen = left_out(runs, whole.calibration)
     calibration = replace(
         whole.calibration,
         factors=counted(runs, whole.calibration),
         rows=int((runs.weights > 0).sum()),
     )
-    return replace(whole, calibration=calibration), unseen
+    return replace(whole, calibration=calibration), left_out(runs, calibration)
 
 
 def main(arguments: Sequence[str] | None = None) -> int:

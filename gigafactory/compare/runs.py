@@ -16,7 +16,7 @@ from gigafactory.plan.cases import columns
 from gigafactory.plan.machine import rates_of
 from gigafactory.plan.predict import price
 from gigafactory.plan.rows import parse_row
-from gigafactory.plan.table import possible_cases
+from gigafactory.plan.table import could_run, fastest, possible_cases
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -86,12 +86,13 @@ class Group:
         layers, _ = price_layer(self.shape, rates)
         priced = price(layers, self.grid, rates)
         seconds = np.asarray(priced.step.total_s)
-        unfit = np.asarray(priced.memory_bytes) > rates.memory_capacity_bytes
+        could = could_run(np.asarray(priced.memory_bytes), rates)
+        ends = np.append(self.starts[1:], len(seconds))
         best = [
-            part[np.lexsort((part, unfit[start : start + len(part)]))[0]]
-            for start, part in zip(self.starts, np.split(seconds, self.starts[1:]), strict=True)
+            start + fastest(seconds[start:end], could[start:end])
+            for start, end in zip(self.starts, ends, strict=True)
         ]
-        return np.array(best)
+        return seconds[best]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
