@@ -139,9 +139,9 @@ def _interval_section(calibration: StepCalibration) -> str:
         "of them are fitted, counted apart from the numbers of the step.\n\n"
         f"| name | factor | rows | what it is |\n|---|---|---|---|\n{widths}\n"
         f"Outside what was measured w grows by {OUTSIDE:.0%} with every doubling of a quantity "
-        "beyond both the runs below and the accelerator's kernel tables, and by as much for an "
-        "accelerator, a software, or a precision on a generation, that has no run. That share is "
-        "chosen: no run tells. Every such step stands among the assumptions of the prediction.\n\n"
+        "beyond both the runs below and the accelerator's kernel tables, and by as much for a "
+        "precision on a generation that has no run. That share is chosen: no run tells. All of "
+        "it, and what has no run of its own, stands among the assumptions of the prediction.\n\n"
         f"| quantity | from | to |\n|---|---|---|\n{ranges}\nRuns by generation and precision: "
         f"{precisions}.\n\n"
     )

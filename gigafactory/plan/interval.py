@@ -2,8 +2,9 @@
 
 The half-width of ln(measured / predicted) is a product: a base, times what the case's kind adds
 (experts, a pipeline, inputs that were not published), times what is known of its accelerator and
-its software, all fitted on runs that the step model had not seen (`compare/intervals.py`). Outside
-what was measured it grows by `OUTSIDE` of itself with every doubling, and the prediction says so.
+its software, all fitted on runs that the step model had not seen (`compare/intervals.py`). What
+has no run of its own is as wide as its widest relative; outside the ranges measured the half-width
+grows by `OUTSIDE` of itself with every doubling. The prediction says so.
 
 Source: Lei et al. 2018, Distribution-free predictive inference for regression (the half-width is a
 quantile of residuals over their scale); Koenker 2005, Quantile regression (the scale).
@@ -31,7 +32,7 @@ if TYPE_CHECKING:
     from gigafactory.spec.machine import Machine
 
 LEVEL: Final = 0.80  # of left-out runs lie inside
-# Of the half-width, for every doubling outside a measured range and for a kind without any run.
+# Of the half-width, for every doubling outside a measured range and for a precision without runs.
 # Chosen, not fitted: no run tells how wrong a prediction is where there are no runs.
 OUTSIDE: Final = 0.25
 # Runs of one generation tell of one another where an accelerator has few.
@@ -52,8 +53,9 @@ class Outside(NamedTuple):
 
     Attributes:
         what: The quantity, or what has no run.
-        value: Of each case, or why.
-        steps: Doublings outside, or 1 for something that no run has; one per case.
+        value: Of each case, or how it is priced where no case has a run.
+        steps: Doublings outside, 1 for a precision without runs; 0 for an accelerator or a
+            software without runs, which has its widest relative's width. One per case.
         measured: What the runs have.
     """
 
@@ -174,8 +176,8 @@ def _outside(
                 found.append(Outside(QUANTITIES[name], value, steps, told))
     if calibration.widths:
         found += [
-            Outside(what, how, np.ones(size), "none")
-            for what, how in _without_runs(machine, precision)
+            Outside(what, how, np.full(size, step), "none")
+            for what, how, step in _without_runs(machine, precision)
         ]
     return found
 
@@ -208,18 +210,18 @@ def spans(residuals: dict[str, Residuals], kernel: str) -> dict[str, Span]:
     return {name: Span(low=float(low), high=float(high)) for name, low, high in found}
 
 
-def _without_runs(machine: Machine, precision: str) -> list[tuple[str, str]]:
-    """Return what this machine has that no measured run has: name and how it is priced."""
+def _without_runs(machine: Machine, precision: str) -> list[tuple[str, str, float]]:
+    """Return what this machine has that no measured run has: name, how it is priced, steps."""
     calibration = machine.calibration
     generation, accelerator = accelerator_of(machine)
     family, software = software_of(machine)
     found = []
     if names("accelerator", generation, accelerator)[0] not in calibration.widths:
-        found.append((f"accelerator {accelerator}", _kernels_told(machine)))
+        found.append((f"accelerator {accelerator}", _kernels_told(machine), 0.0))
     if names("software", family, software)[0] not in calibration.widths:
-        found.append((f"software {software}", f"numbers of the {family} family"))
+        found.append((f"software {software}", f"numbers of the {family} family", 0.0))
     if f"{generation}.{precision}" not in calibration.precision_runs:
-        found.append((f"precision {precision} on {generation}", "kernel tables alone"))
+        found.append((f"precision {precision} on {generation}", "kernel tables alone", 1.0))
     return found
 
 
@@ -241,7 +243,9 @@ def assumptions(row: int, told: Edges, machine: Machine) -> tuple[Assumption, ..
     if not machine.kernels.measured:
         found.append(Assumption(what="kernels of a relative", value=_kernels_told(machine),
                                 source="measured = false"))  # fmt: skip
-    found += [_told(one, row) for one in told.outside if one.steps[row] > 0]
+    found += [
+        _told(one, row) for one in told.outside if one.steps[row] > 0 or isinstance(one.value, str)
+    ]
     return tuple(found)
 
 
@@ -251,7 +255,8 @@ def _told(one: Outside, row: int) -> Assumption:
         value = one.value
     else:
         value = f"{float(np.broadcast_to(one.value, one.steps.shape)[row]):,.0f}"
-    wider = f"half-width + {OUTSIDE * float(one.steps[row]):.0%}"
+    steps = float(one.steps[row])
+    wider = f"half-width + {OUTSIDE * steps:.0%}" if steps else "as wide as its widest relative"
     return Assumption(
         what=f"outside what was measured: {one.what}",
         value=value,

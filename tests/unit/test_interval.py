@@ -93,26 +93,26 @@ def test_every_trait_multiplies_the_width(case: Case, factor: float) -> None:
 
 def test_an_accelerator_without_runs_is_as_wide_as_its_generation_and_says_so() -> None:
     told = predict(Case(LLAMA, layout()), machine("h800"))
-    assert half(told) == pytest.approx(0.1 * 1.6 * 0.5 * (1 + OUTSIDE))
+    assert half(told) == pytest.approx(0.1 * 1.6 * 0.5)
     value, source = outside(told)["accelerator h800-sxm"]
     assert value == "kernels of h100, scaled by data sheet ratios"
-    assert source == "measured: none; half-width + 25%"
+    assert source == "measured: none; as wide as its widest relative"
     relative = [one for one in told.assumptions if one.what == "kernels of a relative"]
     assert [one.source for one in relative] == ["measured = false"]
 
 
 def test_a_generation_without_runs_is_wider_still() -> None:
     told = predict(Case(LLAMA, layout()), machine("b200"))
-    assert half(told) == pytest.approx(0.1 * 2.4 * 0.5 * (1 + 2 * OUTSIDE))
+    assert half(told) == pytest.approx(0.1 * 2.4 * 0.5 * (1 + OUTSIDE))
     assert set(outside(told)) == {"accelerator b200", "precision bf16 on blackwell"}
 
 
 def test_software_without_runs_is_as_wide_as_its_family_and_says_so() -> None:
     told = predict(Case(LLAMA, layout()), machine(software="megascale"))
-    assert half(told) == pytest.approx(0.1 * 0.8 * 3.0 * (1 + OUTSIDE))
+    assert half(told) == pytest.approx(0.1 * 0.8 * 3.0)
     assert outside(told)["software megascale"][0] == "numbers of the megatron family"
     far = predict(Case(LLAMA, layout()), machine(software="torchtitan"))
-    assert half(far) == pytest.approx(0.1 * 0.8 * 4.0 * (1 + OUTSIDE))
+    assert half(far) == pytest.approx(0.1 * 0.8 * 4.0)
 
 
 def test_a_precision_without_runs_widens_and_says_so() -> None:
