@@ -9,7 +9,7 @@ from gigafactory.report import html, plots
 from gigafactory.report.as_json import SCHEMA, plain
 from gigafactory.report.sheet import Sheet, print_sheets, print_text
 from gigafactory.report.watch import LOST
-from gigafactory.report.words import count, duration, layout_words, share
+from gigafactory.report.words import count, duration, layout_words, off_by, share
 from gigafactory.units import show
 
 if TYPE_CHECKING:
@@ -101,12 +101,13 @@ def title(told: Comparison) -> str:
 
 def verdict(told: Comparison) -> str:
     """Return how far the plan was off, in a sentence."""
-    error, step_s = told.relative_error, told.promised.step_time_s
-    side = "above" if error > 0 else "below"
+    step_s = told.promised.step_time_s
+    off = off_by(1.0 + told.relative_error)
+    far = f"{off[1:]} {'above' if off[0] == '+' else 'below'}" if off[0] in "+-" else f"{off} of"
     where = f"{show(step_s.low, 's')} to {show(step_s.high, 's')}"
     lies = "inside" if told.inside else "outside"
     return (
-        f"The predicted step is {abs(error):.1%} {side} the measured one, which lies {lies} the "
+        f"The predicted step is {far} the measured one, which lies {lies} the "
         f"plan's interval ({where})."
     )
 
@@ -157,7 +158,7 @@ def _counts(predicted: Interval, measured: float) -> tuple[str, str, str]:
 
 
 def _error(predicted: float, measured: float | None) -> str:
-    return f"{predicted / measured - 1:+z.1%}" if measured else ""
+    return off_by(predicted / measured) if measured and predicted else ""
 
 
 def _points(predicted: float, measured: float) -> str:
