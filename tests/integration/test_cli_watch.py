@@ -19,7 +19,7 @@ from typing import TYPE_CHECKING, Any
 import pyte
 import pytest
 
-from gigafactory.run.record import RunFolder, held
+from gigafactory.run.record import RunFolder
 from gigafactory.spec.run import StepRecord
 from tests.integration.test_cli_command import answered, giga, refused
 from tests.made_run import Made, begun
@@ -64,8 +64,7 @@ def test_without_a_terminal_it_looks_once(made: Made) -> None:
 
 def test_trouble_is_exit_1_and_a_line_for_cron(made: Made) -> None:
     (made.folder.path / "result.json").unlink()
-    with held(made.folder):
-        pass  # a process had it, and is gone
+    os.close(made.folder.lock())  # a process had it, and is gone
     ran = giga("watch", made.folder.path, "--json")
     assert ran.code == 1
     assert ran.err == "giga: run: no process has the run, and it left no result\n"
