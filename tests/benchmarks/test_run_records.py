@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
     from gigafactory.run.record import RunFolder
 
-NUM_STEPS = 100_000
+NUM_STEPS = 20_000
 NEW_STEPS = 100
 SPANS = {"data": 0.02, "forward_backward": 1.5, "data_comm": 0.1, "optimizer": 0.1, "other": 0.03}
 

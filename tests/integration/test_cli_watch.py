@@ -102,7 +102,7 @@ class Terminal:
         os.close(inner)
         self.written = b""
 
-    def wait_for(self, words: str, limit_s: float = 60.0) -> str:
+    def wait_for(self, words: str, limit_s: float = 300.0) -> str:
         """Return the screen once it holds the words."""
         until = time.monotonic() + limit_s
         while words not in self.text:
@@ -113,7 +113,7 @@ class Terminal:
     def press(self, key: str) -> int:
         """Press a key; return the exit code of the program, which it must end."""
         os.write(self._end, key.encode())
-        until = time.monotonic() + 30
+        until = time.monotonic() + 300
         while self.process.poll() is None:
             assert time.monotonic() < until, "still there"
             self._read(0.1)
@@ -142,7 +142,7 @@ def terminal(made: Made) -> Iterator[Terminal]:
     yield shown
     if shown.process.poll() is None:
         shown.process.kill()
-    shown.process.wait(30)
+    shown.process.wait(300)
 
 
 def test_a_terminal_shows_steps_as_they_come_until_q_is_pressed(
