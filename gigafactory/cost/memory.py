@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from gigafactory.cost.rates import Rates
 
 WEIGHT_BYTES: Final = 2.0  # bf16 and fp16; in 8 bits a weight and its transpose
+REDUCED_BYTES: Final = 4.0  # FSDP adds gradients up in the type it reduces them in, fp32
 ACTIVATION_BYTES: Final = 2.0
 SAVED_PRODUCTS: Final = 0.5  # torchtitan saves every other product (its selective-op policy)
 GATHERED_LAYERS: Final = 2.0  # FSDP keeps the layer in use and the one prefetched
@@ -216,7 +217,12 @@ def held_bytes(s: Shape, grid: Grid, held: Parameters, rates: Rates) -> Held:
     ranks = grid.dp * s.cp
     expert_ranks = np.maximum(ranks * s.tp / (s.ep * s.etp), 1.0)
     expert_shard = np.maximum(expert_ranks * grid.shard / grid.dp, 1.0)
-    buffers = np.where(grid.sharding >= FULLY_SHARDED, gathered_bytes(s, held, rates), 0.0)
+    sharded = grid.sharding >= FULLY_SHARDED
+    buffers = np.where(sharded, gathered_bytes(s, held, rates), 0.0)
+    if rates.features.fully_sharded:
+        # Under a pipeline a stage stays gathered, its gradients unreduced, until the step's end.
+        whole = s.layers / grid.pp * (held.dense + held.expert) * (WEIGHT_BYTES + REDUCED_BYTES)
+        buffers = np.where(sharded & (grid.pp > 1), whole, buffers)
     return Held(
         dense=state_bytes(grid.sharding, ranks, grid.shard * s.cp, rates),
         expert=state_bytes(grid.sharding, expert_ranks, expert_shard, rates),

@@ -155,9 +155,14 @@ def gathered_again_s(grid: Grid, traffic: DataTraffic) -> Column:
 
 
 def fully_sharded(grid: Grid, rates: Rates) -> NDArray[np.bool_]:
-    """Return where layers are gathered and scattered one by one."""
-    level = SHARDED_GRADIENTS if rates.features.fully_sharded else FULLY_SHARDED
-    return np.asarray((grid.sharding >= level) & (grid.dp > 1))
+    """Return where layers are gathered and scattered one by one, in every microbatch.
+
+    FSDP under a pipeline gathers a stage once and reduces its gradients once a step: PyTorch's
+    schedules put both off to the last backward pass (torch.distributed.pipelining, stages).
+    """
+    if rates.features.fully_sharded:
+        return np.asarray((grid.sharding >= SHARDED_GRADIENTS) & (grid.dp > 1) & (grid.pp == 1))
+    return np.asarray((grid.sharding >= FULLY_SHARDED) & (grid.dp > 1))
 
 
 class Closing(NamedTuple):
@@ -261,10 +266,14 @@ def step_parts(price: LayerPrice, grid: Grid, rates: Rates) -> StepParts:
 def accumulation_s_per_parameter(grid: Grid, rates: Rates) -> Column:
     """Return the seconds per parameter and microbatch of adding gradients up in a pass of its own.
 
-    Nothing is added with one microbatch, and sharded gradients are reduced instead.
+    Nothing is added with one microbatch, and sharded gradients are reduced instead, except by
+    engines that shard them once a step.
     """
     per_parameter = rates.accumulation_bytes / rates.memory_bytes_per_s
-    adds = (grid.microbatches > 1) & (grid.sharding < SHARDED_GRADIENTS)
+    whole = grid.sharding < SHARDED_GRADIENTS
+    if rates.features.shard_gradients:
+        whole = ~fully_sharded(grid, rates)
+    adds = (grid.microbatches > 1) & whole
     return np.where(adds, per_parameter, 0.0)
 
 

@@ -12,14 +12,16 @@ from gigafactory.errors import SpecError
 if TYPE_CHECKING:
     from gigafactory.spec.kernels import AttentionKernel, GemmKernel, GroupedGemmKernel
     from gigafactory.spec.machine import Machine
+    from gigafactory.spec.software import Features
 
 KERNEL_DTYPE: Final = {
     "fp32": "fp32", "bf16": "bf16", "fp16": "bf16", "fp8": "fp8", "nvfp4": "nvfp4",
 }  # fmt: skip
 
 MASTER_AND_MOMENTS: Final = 12.0  # fp32, four bytes each
-# A kept matmul input: nvfp4 holds half a byte and an 8-bit scale for every 16 elements.
-SAVED_BYTES: Final = {"bf16": 2.0, "fp8": 1.0, "nvfp4": 0.5625}
+PLAIN_BYTES: Final = 2.0
+# A quantised element: nvfp4 holds half a byte and an 8-bit scale for every 16 elements.
+QUANTISED_BYTES: Final = {"fp8": 1.0, "nvfp4": 0.5625}
 
 # Fitted numbers that are rates as they stand, under the same name.
 PLAIN_FACTORS: Final = (
@@ -60,8 +62,6 @@ def rates_of(machine: Machine, precision: str, head_dim: int) -> Rates:
         features=features,
         peak_flops_per_s=accelerator.peak_flops_per_s[precision],
         memory_bytes_per_s=bandwidth,
-        weight_bytes=1.0 if dtype != "bf16" and features.quantised_weights else 2.0,
-        gathered_bytes=1.0 if dtype != "bf16" and features.quantised_gather else 2.0,
         cross_entropy=machine.factor("cross_entropy_bytes"),
         tensor_hidden=machine.factor("tensor_hidden") if features.overlap_tensor else 0.0,
         scale_up_domain=machine.cluster.scale_up_domain,
@@ -75,20 +75,37 @@ def rates_of(machine: Machine, precision: str, head_dim: int) -> Rates:
         tiers=machine.cluster.fabric.tiers,
         accumulation_bytes=features.accumulation_bytes.get(precision, 0.0),
         memory_capacity_bytes=accelerator.memory_bytes,
-        gradient_state_bytes=features.gradient_state_bytes.get(precision, features.gradient_bytes),
-        optimizer_state_bytes=features.optimizer_state_bytes.get(precision, MASTER_AND_MOMENTS),
-        saved_bytes=SAVED_BYTES[dtype if features.quantised_saves else "bf16"],
+        **_element_bytes(features, precision),
         **{name: machine.factor(name) for name in PLAIN_FACTORS},
     )
 
 
+def _element_bytes(features: Features, precision: str) -> dict[str, float]:
+    """Return bytes per element or parameter: what is sent, and what is held."""
+    thin = KERNEL_DTYPE[precision] in QUANTISED_BYTES
+    saved = QUANTISED_BYTES.get(precision, PLAIN_BYTES) if features.quantised_saves else PLAIN_BYTES
+    return {
+        "weight_bytes": 1.0 if thin and features.quantised_weights else PLAIN_BYTES,
+        "gathered_bytes": 1.0 if thin and features.quantised_gather else PLAIN_BYTES,
+        "saved_bytes": saved,
+        "gradient_state_bytes": features.gradient_state_bytes.get(
+            precision, features.gradient_bytes
+        ),
+        "optimizer_state_bytes": features.optimizer_state_bytes.get(precision, MASTER_AND_MOMENTS),
+    }
+
+
 def _gemm(machine: Machine, dtype: str) -> GemmKernel:
     """Return the kernel at the clock that long runs sustain."""
-    kernel, name = machine.kernels.gemm[dtype], machine.cluster.accelerator.name
-    sustained = machine.calibration.lookup(
-        "sustained", f"{name}.{dtype}", f"{machine.kernels.accelerator}.{dtype}", dtype
-    )
+    kernel = machine.kernels.gemm[dtype]
+    sustained = _sustained(machine, machine.cluster.accelerator.name, dtype)
     return replace(kernel, peak_flops_per_s=kernel.peak_flops_per_s * sustained)
+
+
+def _sustained(machine: Machine, accelerator: str, dtype: str) -> float:
+    """Return the clock that long runs sustain on an accelerator of the kernels' family."""
+    family = f"{machine.kernels.accelerator}.{dtype}"
+    return machine.calibration.lookup("sustained", f"{accelerator}.{dtype}", family, dtype)
 
 
 def _grouped(machine: Machine, dtype: str) -> GroupedGemmKernel:
@@ -110,13 +127,20 @@ def _grouped(machine: Machine, dtype: str) -> GroupedGemmKernel:
 
 
 def _attention(machine: Machine, head_dim: int) -> AttentionKernel:
-    """Return the measured kernel at the rate of the software's flash generation."""
+    """Return the measured kernel at the rate of the software's flash generation.
+
+    A relative of the measured accelerator with a lower power limit sustains a lower clock.
+    """
     kernel = attention_kernel(machine.kernels, head_dim)
     generation = machine.software.features.attention
     share = machine.calibration.lookup(
         "attention", f"{generation}.{machine.kernels.accelerator}", generation
     )
-    return replace(kernel, forward_flops_per_s=kernel.forward_flops_per_s * share)
+    own, measured = (
+        _sustained(machine, name, "bf16")
+        for name in (machine.cluster.accelerator.name, machine.kernels.accelerator)
+    )
+    return replace(kernel, forward_flops_per_s=kernel.forward_flops_per_s * share * own / measured)
 
 
 def _link_bytes_per_s(machine: Machine) -> float:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, Final, NamedTuple
 
 import numpy as np
 
@@ -12,16 +12,21 @@ from gigafactory.cost.memory import activation_bytes, peak_bytes
 from gigafactory.cost.operators import layer_model_flops
 from gigafactory.errors import SpecError
 from gigafactory.plan.cases import columns
+from gigafactory.plan.interval import edges
 from gigafactory.plan.machine import rates_of
-from gigafactory.plan.predict import price, residual_interval
+from gigafactory.plan.predict import price
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
+
+    from numpy.typing import NDArray
 
     from gigafactory.cost.rates import Rates
     from gigafactory.plan.cases import Case
     from gigafactory.plan.rows import MachineKey, Row
     from gigafactory.spec.machine import Machine
+
+MEMORY_ERROR: Final = 0.05  # within which the published bytes are met (docs/explanation/memory.md)
 
 
 class RowPrediction(NamedTuple):
@@ -66,6 +71,16 @@ def predict_rows(
     return answers
 
 
+def could_run(memory_bytes: NDArray[np.float64], rates: Rates) -> NDArray[np.bool_]:
+    """Return where a run that did run may have run so: its memory fits but for the law's error."""
+    return memory_bytes <= rates.memory_capacity_bytes * (1.0 + MEMORY_ERROR)
+
+
+def fastest(seconds: NDArray[np.float64], could: NDArray[np.bool_]) -> int:
+    """Return the place of the fastest case that could run, else of the fastest."""
+    return int(np.lexsort((seconds, ~could))[0])
+
+
 def possible_cases(rows: Sequence[Row], rates: Rates) -> list[tuple[Case, ...]]:
     """Return the cases that each row can mean.
 
@@ -83,7 +98,7 @@ def possible_cases(rows: Sequence[Row], rates: Rates) -> list[tuple[Case, ...]]:
     start = 0
     for i in unsaid:
         end = start + len(meant[i])
-        if memory[start:end].min() > rates.memory_capacity_bytes:
+        if not could_run(memory[start:end], rates).any():
             meant[i] += rows[i].recomputing
         start = end
     return meant
@@ -104,18 +119,17 @@ def _predict_group(
     gpus = np.array([case.layout.num_gpus for case in cases])
     tokens = np.array([case.layout.tokens_per_step for case in cases])
     flops_per_s = layer_model_flops(shape) * tokens / seconds / gpus
-    low, high = residual_interval(machine, precision)
-    fits = memory <= rates.memory_capacity_bytes
+    low, high, _ = edges(cases, shape, grid, machine)
+    fits, could = memory <= rates.memory_capacity_bytes, could_run(memory, rates)
     found, start = [], 0
     for group in meant:
         end = start + len(group)
-        # Where several layouts are possible: the fastest that fits, else the fastest.
-        best = start + int(np.lexsort((seconds[start:end], ~fits[start:end]))[0])
+        best = start + fastest(seconds[start:end], could[start:end])
         found.append(
             RowPrediction(
                 step_time_s=float(seconds[best]),
-                step_time_low_s=float(seconds[best] * low),
-                step_time_high_s=float(seconds[best] * high),
+                step_time_low_s=float(seconds[best] * low[best]),
+                step_time_high_s=float(seconds[best] * high[best]),
                 mfu=float(flops_per_s[best] / rates.peak_flops_per_s),
                 tokens_per_s_per_gpu=float(tokens[best] / seconds[best] / gpus[best]),
                 model_tflops_per_gpu=float(flops_per_s[best] / 1e12),

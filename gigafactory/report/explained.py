@@ -7,6 +7,8 @@ from dataclasses import dataclass
 from difflib import get_close_matches
 from typing import TYPE_CHECKING, Final
 
+import numpy as np
+
 from gigafactory.catalog import files, loader, machines
 from gigafactory.errors import SpecError
 from gigafactory.plan.attribution import OperatorTime, operator_times
@@ -14,7 +16,7 @@ from gigafactory.plan.cases import Case
 from gigafactory.plan.machine import rates_of
 from gigafactory.plan.predict import predict, predict_all
 from gigafactory.plan.rows import parse_row
-from gigafactory.plan.table import possible_cases
+from gigafactory.plan.table import could_run, fastest, possible_cases
 from gigafactory.report.table import predictions
 from gigafactory.spec.base import Spec
 from gigafactory.spec.layout import Layout
@@ -84,7 +86,7 @@ class Explained(Spec):
     case: Case
     machine: Machine
     prediction: Prediction
-    operators: tuple[OperatorTime, ...] = ()
+    operators: tuple[OperatorTime, ...]
     measured_s: float | None = None
     reference: str = ""
     caveat: str = ""
@@ -133,8 +135,9 @@ def of_case(wanted: str) -> Explained:
     rates = rates_of(machine, first.layout.precision, first.model.head_dim)
     (cases,) = possible_cases([parsed], rates)
     told = predict_all(cases, machine)
-    # Where several layouts are possible: the fastest that fits, else the fastest.
-    best = min(range(len(told)), key=lambda i: (not told[i].fits, told[i].step_time_s.expected))
+    seconds = np.array([one.step_time_s.expected for one in told])
+    memory = np.array([max(one.memory_per_stage_bytes) for one in told])
+    best = fastest(seconds, could_run(memory, rates))
     case = cases[best]
     return Explained(
         title=f"{wanted}: {row['model']} on {row['n_gpus']} {row['gpu']}, {row['software']}",

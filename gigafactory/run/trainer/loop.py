@@ -91,6 +91,7 @@ class Loop:
         plan: Plan,
         training: Training,
         built: Built,
+        *,
         data: Data,
         recorder: Recorder,
         watchdog: Watchdog,
@@ -145,7 +146,7 @@ class Loop:
             if not wrong:
                 self.built.optimizer.step(rate, agreed.norm)
             self.built.optimizer.forget_gradients()
-        if wrong and not self._mend(wrong, agreed):
+        if wrong and not self._mend(wrong):
             return agreed
         if not wrong:
             self.watch.add(agreed.loss)
@@ -268,7 +269,7 @@ class Loop:
         self.watch = LossWatch(**found.extra["loss"])
         return found
 
-    def _mend(self, wrong: str, agreed: Agreed) -> bool:
+    def _mend(self, wrong: str) -> bool:
         """Do what the policy says about a wrong step; return whether the step counts.
 
         Raises:
@@ -367,7 +368,7 @@ def num_steps(plan: Plan) -> int:
 
 
 def peak_memory_bytes(device: torch.device) -> float:
-    """Return the most memory this process ever held: of the GPU, or resident where there is none."""
+    """Return the most memory this process ever held: the GPU's, or resident without one."""
     if device.type == "cuda":
         return float(torch.cuda.max_memory_allocated(device))
     return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024.0

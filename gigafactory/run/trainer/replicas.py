@@ -51,7 +51,9 @@ def shard(transformer: Transformer, layout: Layout, meshes: Meshes) -> None:
                 reshard_after_forward=gathered_again,
             )  # fmt: skip
             # Tokens of all ranks of the layout are summed here already: the mean is over replicas.
-            cast("FSDPModule", experts.experts).set_gradient_divide_factor(layout.data_parallel)
+            held_apart = cast("FSDPModule", experts.experts)
+            held_apart.set_gradient_divide_factor(layout.data_parallel)
+            held_apart.set_force_sum_reduction_for_comms(enable=True)  # gloo cannot scale and sum
         fully_shard(
             block, mesh=meshes.data, mp_policy=precision, reshard_after_forward=gathered_again
         )

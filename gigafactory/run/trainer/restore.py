@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING, Any
 
 import torch
 import torch.distributed as dist
-import torch.distributed.checkpoint as dcp
+from torch.distributed.checkpoint.filesystem import FileSystemReader
+from torch.distributed.checkpoint.state_dict_loader import load as load_into
 
 from gigafactory.run.trainer.checkpoint import CORRUPT, MANIFEST, STATE, sha256, standing
 
@@ -84,10 +85,10 @@ def put_aside(path: Path) -> None:
 
 def load(found: Found, state: dict[str, Tensor]) -> None:
     """Fill tensors, cut as this layout cuts them, with what a checkpoint holds of them."""
-    reader = dcp.FileSystemReader(found.path)
+    reader = FileSystemReader(found.path)
     known = reader.read_metadata().state_dict_metadata
     wanted = {k: v for k, v in state.items() if not k.startswith("rng.") or k in known}
-    dcp.load(wanted, storage_reader=reader, no_dist=not dist.is_initialized())
+    load_into(wanted, storage_reader=reader, no_dist=not dist.is_initialized())
 
 
 def _agreed(paths: list[Path]) -> list[Path]:
