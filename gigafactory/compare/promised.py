@@ -28,13 +28,11 @@ class Promised(Spec):
 
     Attributes:
         estimate: Goodput in the long run at the run's own checkpoint interval.
-        checkpoint_s: Seconds of training between checkpoints.
     """
 
     plan: Plan
     prediction: Prediction
     estimate: GoodputEstimate
-    checkpoint_s: float
 
     @property
     def step_time_s(self) -> Interval:
@@ -101,7 +99,6 @@ def promised(plan: Plan, training: Training | None = None) -> Promised:
             blocking_s=blocking_s,
             interval_s=every_s + blocking_s,
         ),
-        checkpoint_s=every_s,
     )
 
 

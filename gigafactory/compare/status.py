@@ -92,7 +92,6 @@ class Status(Spec):
     interruptions: int
     troubles: tuple[str, ...]
     moment: float
-    measured: Measured | None
 
 
 def status(promised: Promised, seen: Seen) -> Status:
@@ -121,7 +120,6 @@ def status(promised: Promised, seen: Seen) -> Status:
         interruptions=told.interruptions,
         troubles=(*_state_troubles(state, seen), *_row_troubles(rows)),
         moment=told.begin + told.end_s,
-        measured=measured,
     )
 
 

@@ -9,7 +9,7 @@ from gigafactory.report import html, plots
 from gigafactory.report.as_json import SCHEMA, plain
 from gigafactory.report.sheet import Sheet, print_sheets, print_text
 from gigafactory.report.watch import LOST
-from gigafactory.report.words import count, duration, layout_words, share
+from gigafactory.report.words import count, duration, layout_words, off_by, share
 from gigafactory.units import show
 
 if TYPE_CHECKING:
@@ -34,37 +34,12 @@ MEANING = {
 
 def comparison_json(told: Comparison) -> dict[str, Any]:
     """Return what `giga compare --json` prints; each `explained_by` sums to its gap."""
-    ours, measured = told.promised, told.measured
-    wall_s = measured.ledger.wall_s if measured.ledger else None
     found = {
         "schema": SCHEMA,
         "run": told.name,
         "engine": told.engine,
-        "predicted": {
-            "step_time_s": ours.step_time_s.expected,
-            "step_time_interval_s": ours.step_time_s.as_dict(),
-            "tokens_per_s": ours.tokens_per_s.expected,
-            "mfu": ours.prediction.mfu,
-            "memory_bytes": ours.memory_bytes.expected,
-            "goodput": ours.estimate.goodput.expected,
-            "goodput_interval": None if wall_s is None else ours.goodput(wall_s).as_dict(),
-            "interruptions": None if wall_s is None else wall_s / ours.estimate.mtbf_s.expected,
-        },
-        "measured": {
-            "step_time_s": measured.pace.mean_s,
-            "step_time_deviation_s": measured.pace.deviation_s,
-            "tokens_per_s": measured.tokens_per_s,
-            "mfu": ours.prediction.mfu * measured.tokens_per_s / ours.tokens_per_s.expected,
-            "memory_bytes": measured.memory_bytes,
-            "goodput": measured.ledger and measured.ledger.goodput,
-            "comparable_goodput": measured.comparable,
-            "interruptions": measured.interruptions,
-            "steps": measured.steps,
-            "steps_used": measured.pace.used,
-            "steps_left_out": measured.left_out,
-            "seconds": measured.ledger and measured.ledger.seconds,
-            "spans_s": measured.spans_s,
-        },
+        "predicted": _predicted(told),
+        "measured": _measured(told),
         "relative_error": told.relative_error,
         "inside": told.inside,
         "explained_by": _shares(told.step),
@@ -77,6 +52,40 @@ def comparison_json(told: Comparison) -> dict[str, Any]:
     }
     made: dict[str, Any] = plain(found)
     return made
+
+
+def _predicted(told: Comparison) -> dict[str, Any]:
+    ours, ledger = told.promised, told.measured.ledger
+    wall_s = ledger.wall_s if ledger else None
+    return {
+        "step_time_s": ours.step_time_s.expected,
+        "step_time_interval_s": ours.step_time_s.as_dict(),
+        "tokens_per_s": ours.tokens_per_s.expected,
+        "mfu": ours.prediction.mfu,
+        "memory_bytes": ours.memory_bytes.expected,
+        "goodput": ours.estimate.goodput.expected,
+        "goodput_interval": None if wall_s is None else ours.goodput(wall_s).as_dict(),
+        "interruptions": None if wall_s is None else wall_s / ours.estimate.mtbf_s.expected,
+    }
+
+
+def _measured(told: Comparison) -> dict[str, Any]:
+    ours, measured = told.promised, told.measured
+    return {
+        "step_time_s": measured.pace.mean_s,
+        "step_time_deviation_s": measured.pace.deviation_s,
+        "tokens_per_s": measured.tokens_per_s,
+        "mfu": ours.prediction.mfu * measured.tokens_per_s / ours.tokens_per_s.expected,
+        "memory_bytes": measured.memory_bytes,
+        "goodput": measured.ledger and measured.ledger.goodput,
+        "comparable_goodput": measured.comparable,
+        "interruptions": measured.interruptions,
+        "steps": measured.steps,
+        "steps_used": measured.pace.used,
+        "steps_left_out": measured.left_out,
+        "seconds": measured.ledger and measured.ledger.seconds,
+        "spans_s": measured.spans_s,
+    }
 
 
 def _shares(gap: Gap) -> list[dict[str, Any]]:
@@ -101,12 +110,13 @@ def title(told: Comparison) -> str:
 
 def verdict(told: Comparison) -> str:
     """Return how far the plan was off, in a sentence."""
-    error, step_s = told.relative_error, told.promised.step_time_s
-    side = "above" if error > 0 else "below"
+    step_s = told.promised.step_time_s
+    off = off_by(1.0 + told.relative_error)
+    far = f"{off[1:]} {'above' if off[0] == '+' else 'below'}" if off[0] in "+-" else f"{off} of"
     where = f"{show(step_s.low, 's')} to {show(step_s.high, 's')}"
     lies = "inside" if told.inside else "outside"
     return (
-        f"The predicted step is {abs(error):.1%} {side} the measured one, which lies {lies} the "
+        f"The predicted step is {far} the measured one, which lies {lies} the "
         f"plan's interval ({where})."
     )
 
@@ -157,7 +167,7 @@ def _counts(predicted: Interval, measured: float) -> tuple[str, str, str]:
 
 
 def _error(predicted: float, measured: float | None) -> str:
-    return f"{predicted / measured - 1:+z.1%}" if measured else ""
+    return off_by(predicted / measured) if measured and predicted else ""
 
 
 def _points(predicted: float, measured: float) -> str:

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, Final
 from gigafactory.report.as_json import SCHEMA, plain
 from gigafactory.report.curve import curve
 from gigafactory.report.sheet import BAR_WIDTH, bar
-from gigafactory.report.words import count, duration, layout_words, share
+from gigafactory.report.words import count, duration, layout_words, off_by, share
 from gigafactory.units import SECONDS_PER_DAY, show
 
 if TYPE_CHECKING:
@@ -185,7 +185,8 @@ def _verdict(row: Row) -> str:
         return ""
     if row.outside:
         return "outside"
-    return f"{row.measured / row.predicted.expected - 1:+z.1%}" if row.predicted.expected else ""
+    expected = row.predicted.expected
+    return off_by(row.measured / expected) if expected and row.measured else ""
 
 
 def _time(now: Status) -> list[Text]:

@@ -117,8 +117,8 @@ def fill(
     where: list[int] = []
     interruptions = 0
     for gap, group in groupby(zip(place.tolist(), events, strict=True), key=itemgetter(0)):
-        told = [timed for _, timed in group]
         here = Gap(float(opens[gap]), float(closes[gap]), gap == 0)
+        told = _of_gap([timed for _, timed in group], is_last=gap == len(opens) - 1)
         phases = _phases(here, told, lost_known=lost_known)
         painted = _painted(here, phases, _covers(here, told))
         pieces += painted
@@ -134,6 +134,16 @@ def fill(
         generation=np.searchsorted(np.array(started), start, side="right"),
         interruptions=interruptions,
     )
+
+
+def _of_gap(told: list[Timed], *, is_last: bool) -> list[Timed]:
+    """Return the events of a gap, without outages after which training went on at once.
+
+    A rank's last word may be written before the others have finished the step they are in.
+    """
+    if is_last or any(event.kind in (*STARTS, "restart") for _, event in told):
+        return told
+    return [timed for timed in told if timed[1].kind not in OUTAGES]
 
 
 def _phases(here: Gap, told: Sequence[Timed], *, lost_known: bool) -> list[Piece]:

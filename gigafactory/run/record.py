@@ -24,7 +24,6 @@ from gigafactory.run import lines
 from gigafactory.spec.run import Event, RunResult, StepRecord, Training
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
     from pathlib import Path
 
     from gigafactory.spec.plan import Plan
@@ -214,17 +213,3 @@ def kept_apart(lost: list[StepRecord], kept: list[StepRecord]) -> list[StepRecor
         return []
     counted = {(s.step, s.time) for s in kept}
     return [s for s in lost if (s.step, s.time) not in counted]
-
-
-@contextlib.contextmanager
-def held(folder: RunFolder) -> Iterator[None]:
-    """Hold a run folder for the length of a block.
-
-    Raises:
-        SpecError: A live run has it.
-    """
-    handle = folder.lock()
-    try:
-        yield
-    finally:
-        os.close(handle)

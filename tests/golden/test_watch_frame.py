@@ -37,7 +37,6 @@ PROMISED = Promised(
         interval_s=600.5, optimal_interval_s=600.5, blocking_s=0.5, restart_s=120.0,
         detect_s=Interval(low=10.0, expected=30.0, high=60.0),
     ),
-    checkpoint_s=600.0,
 )  # fmt: skip
 
 

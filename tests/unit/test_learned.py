@@ -12,6 +12,7 @@ from gigafactory.catalog import loader, machines
 from gigafactory.compare.learned import LearnedCluster, Observed, learn, learn_from, write_cluster
 from gigafactory.compare.promised import promised
 from gigafactory.errors import SpecError
+from gigafactory.report.learned import learned_json, learned_sheets
 from gigafactory.spec.calibration import Factor, StepCalibration
 from gigafactory.spec.cluster import Cluster, Measured
 from tests.made_run import begun, plan
@@ -144,3 +145,13 @@ def test_all_that_does_not_belong_together_is_named_at_once() -> None:
                   "c: accelerator must be that of run 0, h100-sxm, got a100-sxm-80",
                   "c: software must be that of run 0, megatron-core, got torchtitan"):  # fmt: skip
         assert words in str(raised.value)
+
+
+def test_people_and_programs_are_told_what_runs_do_not_tell() -> None:
+    found = learn(measured(truth(sustained=-0.1), plans()[:1]))
+    factors, errors = learned_sheets(found)
+    assert "do not tell nic_share" in factors.note
+    assert errors.rows[0][0] == "run 0"
+    told = learned_json(found)
+    assert {one["name"]: one["told"] for one in told["factors"]}[CLOCK]
+    assert told["relative_error_before"]["run 0"] < 0

@@ -115,6 +115,21 @@ def test_interruptions_are_outages_that_nobody_asked_for(tmp_path: Path, crashes
     assert history(folder.steps(), folder.events(), folder.lost_steps()).interruptions == crashes
 
 
+def test_a_ranks_last_word_before_the_others_finish_their_step_is_no_outage_of_its_own(
+    tmp_path: Path,
+) -> None:
+    made = begun(tmp_path)
+    made.steps(3, 1.0)
+    made.event("failure", 0.25, rank=1)
+    made.clock_s -= 0.25
+    made.steps(1, 1.0)
+    made.crash(3, detect_s=1.0, restart_s=1.0, ready_s=1.0)
+    made.steps(1, 1.0)
+    folder = made.folder
+    assert history(folder.steps(), folder.events(), folder.lost_steps()).interruptions == 1
+    assert seconds(told(made))["infrastructure_recovery"] == 2.0
+
+
 def test_a_clock_that_goes_back_counts_nothing_twice() -> None:
     times = [1.0, 2.0, 1.5, 2.5, 3.5]
     steps = [

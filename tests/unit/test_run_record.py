@@ -12,7 +12,7 @@ import pytest
 
 from gigafactory.errors import CatalogError, SpecError
 from gigafactory.run import lines
-from gigafactory.run.record import RunFolder, held
+from gigafactory.run.record import RunFolder
 from gigafactory.spec.run import Event, RunResult, StepRecord, Training
 from tests.made_run import at, plan
 
@@ -141,9 +141,10 @@ def test_a_live_run_keeps_its_folder_and_a_killed_one_does_not(tmp_path: Path) -
         holder.kill()
         holder.wait(60)
     assert folder.is_live() is False
-    with held(folder):
-        assert (tmp_path / "lock").read_text() == f"{os.getpid()}\n"
-        assert folder.is_live() is True
+    handle = folder.lock()
+    assert (tmp_path / "lock").read_text() == f"{os.getpid()}\n"
+    assert folder.is_live() is True
+    os.close(handle)
     assert folder.is_live() is False
 
 
