@@ -26,6 +26,10 @@ def export(
     rope_base: Annotated[int, typer.Option(help="Base of the rotary frequencies.")] = 10_000,
     gpus_per_node: Annotated[Count, typer.Option(help="Of one host; default: the node's.")] = None,
     run_folder: Annotated[Text, typer.Option(help="slurm: absolute path, shared.")] = None,
+    controller: Annotated[Text, typer.Option(help="slurm-cluster: host of slurmctld.")] = None,
+    cloud: Annotated[
+        bool, typer.Option("--cloud", help="slurm-cluster: hosts are powered up on demand.")
+    ] = False,
     image: Annotated[Text, typer.Option(help="kubernetes: container image (required).")] = None,
     engine: Annotated[
         Text, typer.Option(help="kubernetes: gigafactory, torchtitan or megatron.")
@@ -54,8 +58,15 @@ def export(
     given = {key: value for key, value in pods.items() if value is not None}
     _check(to, given, run_folder)
     if to == "slurm-cluster":
-        _write_cluster(source, out, gpus_per_node, as_json=as_json)
+        site = {"gpus_per_host": gpus_per_node, "state": "cloud" if cloud else "plain"}
+        if controller is not None:
+            site["controller"] = controller
+        _write_cluster(source, out, site, as_json=as_json)
         return
+    if cloud or controller is not None:
+        option = "cloud" if cloud else "controller"
+        rule = f"{option} must go with --to slurm-cluster, not {to}"
+        raise SpecError(f"export: {rule}", field=option)
     order = _order(Path(source), training, float(rope_base), gpus_per_node)
     content, path = _content(order, to, out, given, run_folder or "")
     _deliver(order, to, content, path, as_json=as_json)
@@ -127,7 +138,7 @@ def _deliver(order: Handover, to: str, content: str, path: Path | None, *, as_js
         typer.echo(f"{path} written", err=True)
 
 
-def _write_cluster(source: str, out: Path | None, gpus: int | None, *, as_json: bool) -> None:
+def _write_cluster(source: str, out: Path | None, site: dict[str, Any], *, as_json: bool) -> None:
     from gigafactory.catalog import loader
     from gigafactory.errors import SpecError
     from gigafactory.report.as_json import one_line
@@ -135,7 +146,7 @@ def _write_cluster(source: str, out: Path | None, gpus: int | None, *, as_json: 
 
     if out is None:
         raise SpecError("export: out must be given: a folder for the files", field="out")
-    paths = write(loader.cluster(source), SlurmSite(gpus_per_host=gpus), out)
+    paths = write(loader.cluster(source), SlurmSite(**site), out)
     if as_json:
         typer.echo(one_line({"schema": 1, "to": "slurm-cluster", "files": [str(p) for p in paths]}))
         return

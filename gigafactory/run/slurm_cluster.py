@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Final
 
 from gigafactory.catalog import files
 from gigafactory.errors import SpecError
-from gigafactory.spec.base import Spec, require_count, require_one_of, require_positive
+from gigafactory.spec.base import Spec, fault, require_count, require_one_of, require_positive
 from gigafactory.spec.cluster import LARGEST_NODE
 
 if TYPE_CHECKING:
@@ -57,6 +57,9 @@ class SlurmSite(Spec):
 
     def __post_init__(self) -> None:
         require_one_of(self, "state", STATES)
+        if not self.controller.isprintable() or not self.controller or " " in self.controller:
+            rule = "must be a host name, with its address in parentheses where needed"
+            raise fault(self, "controller", self.controller, rule)
         require_count(self, "sockets", "cores_per_socket", most=4096)
         require_positive(self, "memory_bytes")
         if self.gpus_per_host is not None:

@@ -13,12 +13,12 @@ from typing import TYPE_CHECKING, Final
 import pytest
 
 from gigafactory.catalog import loader
-from gigafactory.run.slurm_cluster import SlurmSite, write
 from gigafactory.run.slurm_script import SlurmOptions, script
 from gigafactory.spec.job import Job
 from gigafactory.spec.layout import Layout
 from gigafactory.spec.plan import CheckpointPolicy, Plan
 from gigafactory.spec.run import Training
+from tests.integration.test_cli_command import giga
 from tests.slurm_daemons import MISSING, REASON, Slurm, free_ports, wait_until
 
 if TYPE_CHECKING:
@@ -53,8 +53,9 @@ def slurm(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Slurm]:
     folder = tmp_path_factory.mktemp("gigafactory")
     (folder / "state").mkdir()
     host = socket.gethostname().split(".")[0]
-    site = SlurmSite(controller=f"{host}(127.0.0.1)", state="cloud")
-    write(loader.cluster("gigafactory"), site, folder)
+    ran = giga("export", "gigafactory", "--to", "slurm-cluster", "--out", folder, "--cloud",
+               "--controller", f"{host}(127.0.0.1)")  # fmt: skip
+    assert ran.code == 0, ran.err
     with (folder / "slurm.conf").open("a", encoding="utf-8") as conf:
         (port,) = free_ports(1)
         conf.write(HERE.format(folder=folder, port=port, user=getpass.getuser()))
@@ -85,6 +86,11 @@ def job(tmp_path: Path) -> Path:
     path = tmp_path / "job.sh"
     path.write_text(script(plan, Training(), options, str(tmp_path)), encoding="utf-8")
     return path
+
+
+def test_options_of_a_slurm_cluster_are_refused_elsewhere(tmp_path: Path) -> None:
+    ran = giga("export", tmp_path / "plan.toml", "--to", "megatron", "--cloud")
+    assert (ran.code, "cloud must go with --to slurm-cluster" in ran.err) == (2, True)
 
 
 def test_all_nodes_and_gpus_of_the_catalog_stand_in_the_controller(slurm: Slurm) -> None:
