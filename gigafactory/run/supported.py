@@ -90,8 +90,8 @@ def _pipeline_faults(plan: Plan) -> list[str]:
     if vpp == 1 and microbatches < pp:
         faults.append(f"1F1B over {pp} stages needs as many microbatches, got {microbatches}")
     if vpp > 1 and microbatches % max(microbatches // pp, 1):
-        faults.append(f"interleaved 1F1B needs microbatches in rounds of about {pp}, "
-                      f"{microbatches} do not divide into {microbatches // pp} of them")  # fmt: skip
+        rounds = microbatches // pp
+        faults.append(f"interleaved 1F1B: {microbatches} microbatches must divide into {rounds}")
     return faults
 
 

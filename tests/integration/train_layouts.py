@@ -24,9 +24,9 @@ def train(folder: RunFolder, watchdog: Watchdog) -> None:
         plan, training, build(plan, training), data=data, watchdog=watchdog,
         recorder=Recorder(folder, dist.get_rank()),
     )  # fmt: skip
-    loop.restore()
+    loop.keeper.restore()
     assert loop.run() == "finished"
-    loop.save(wait=True)
+    loop.keeper.save(wait=True)
 
 
 def main() -> None:

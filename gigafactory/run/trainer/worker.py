@@ -25,8 +25,10 @@ from gigafactory.run.record import CHECKPOINTS, RunFolder
 from gigafactory.run.trainer.agent import end_with_parent
 from gigafactory.run.trainer.build import build
 from gigafactory.run.trainer.checkpoint import clear_parts
-from gigafactory.run.trainer.loop import Loop, TrainingStopped
+from gigafactory.run.trainer.loop import Loop
+from gigafactory.run.trainer.mender import TrainingStopped, next_batch
 from gigafactory.run.trainer.recorder import Recorder, lost
+from gigafactory.run.trainer.sample import sample
 from gigafactory.run.trainer.watchdog import Watchdog
 
 if TYPE_CHECKING:
@@ -79,15 +81,15 @@ def _train(folder: RunFolder, recorder: Recorder) -> None:
         plan,
         training,
         build(plan, training),
-        _data(folder, plan, recorder.rank),
-        recorder,
-        watchdog,
+        data=_data(folder, plan, recorder.rank),
+        recorder=recorder,
+        watchdog=watchdog,
     )
     asked = _listen()  # before, a signal may end the process: nothing is lost
     loop.asked_to_stop = lambda: bool(asked) or (folder.path / STOP).exists()
     if recorder.rank == 0:
         clear_parts(folder.path / CHECKPOINTS)
-    found = loop.restore()
+    found = loop.keeper.restore()
     _tell_resume(folder, recorder, loop, found, begun)
     watchdog.alive()
     state = loop.run()
@@ -101,11 +103,17 @@ def _end(folder: RunFolder, recorder: Recorder, loop: Loop, state: str, asked: l
     """Save what was trained, and say how it ended."""
     if recorder.rank == 0 and state == "stopped":
         recorder.event("signal", detail=asked[0] if asked else STOP, step=loop.progress.step)
-    loop.save(wait=True)
+    loop.keeper.save(wait=True)
     if recorder.rank:
         return
+    text = ""
+    if state == "finished" and loop.keeper.failed is None:
+        text = sample(folder.path, loop.plan, loop.training.sample_tokens, loop.training.seed)
+        recorder.event("sample", detail=" ".join(text.split())[:200])
     recorder.event("finish", detail=state, step=loop.progress.step)
-    folder.finish(outcome.of(folder, state, evaluation_loss=loop.progress.evaluation_loss))
+    held_out, failed = loop.progress.evaluation_loss, loop.keeper.failed
+    reason = f"the last checkpoint could not be written: {failed.error}" if failed else ""
+    folder.finish(outcome.of(folder, state, reason=reason, evaluation_loss=held_out, sample=text))
 
 
 def threads_per_rank(plan: Plan) -> int:
@@ -157,9 +165,7 @@ def _tell_resume(
     dist.barrier()  # all have read before the first rank rewrites
     loop.progress.highest = highest = lost(events, steps)
     step = loop.progress.step
-    for event in events:
-        if event.kind == "spike" and event.values.get("back_to_step") == step:
-            loop.progress.batch = max(loop.progress.batch, int(event.values["batch"]) + 1)
+    loop.progress.batch = next_batch(events, step, loop.progress.batch)
     if recorder.rank or (found is None and not steps and not highest):
         return
     again = folder.rewind(step)
