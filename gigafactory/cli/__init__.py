@@ -8,7 +8,7 @@ from typing import NoReturn
 
 import typer
 
-from gigafactory.cli import build, catalog, explain, plan, predict
+from gigafactory.cli import catalog, compare, explain, export, plan, predict, run, serve, watch
 from gigafactory.errors import DoesNotFit, GigafactoryError, SpecError
 
 app = typer.Typer(
@@ -22,7 +22,11 @@ app = typer.Typer(
 app.command("plan")(plan.plan)
 app.command("predict")(predict.predict)
 app.command("explain")(explain.explain)
-app.command("build")(build.build)
+app.command("export")(export.export)
+app.command("run")(run.run)
+app.command("watch")(watch.watch)
+app.command("compare")(compare.compare)
+app.command("serve")(serve.serve)
 app.command("catalog")(catalog.command)
 
 

@@ -152,18 +152,12 @@ def attention_time_s(s: Shape, rates: Rates) -> Seconds:
     """Return the seconds of the attention core.
 
     A context-parallel ring runs one kernel per block of keys, each on a sequence cp times
-    shorter, evenly loaded (zigzag), and merges the blocks' results. Where all keys are gathered
-    first, one kernel runs on a cp-th of the queries, which see half of all keys on average.
+    shorter, evenly loaded (zigzag), and merges the blocks' results.
     """
     if rates.features.attention == "unfused":
         return unfused_attention_time_s(s, rates)
     dim = np.where(s.kv_rank > 0, (s.nope_dim + s.rope_dim + s.value_dim) / 2, s.head_dim)
     heads, block = s.heads / s.tp, s.seq / s.cp
-    if rates.features.context_gather:
-        forward = attention_forward_time_s(
-            s.micro_batch, block, s.seq / 2, heads, s.kv_heads, dim, rates.attention, causal=False
-        )
-        return Seconds(forward, forward * rates.attention_backward)
     forward = s.cp * attention_forward_time_s(
         s.micro_batch, block, block, heads, s.kv_heads, dim, rates.attention, causal=True
     )

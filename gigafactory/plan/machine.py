@@ -97,11 +97,15 @@ def _element_bytes(features: Features, precision: str) -> dict[str, float]:
 
 def _gemm(machine: Machine, dtype: str) -> GemmKernel:
     """Return the kernel at the clock that long runs sustain."""
-    kernel, name = machine.kernels.gemm[dtype], machine.cluster.accelerator.name
-    sustained = machine.calibration.lookup(
-        "sustained", f"{name}.{dtype}", f"{machine.kernels.accelerator}.{dtype}", dtype
-    )
+    kernel = machine.kernels.gemm[dtype]
+    sustained = _sustained(machine, machine.cluster.accelerator.name, dtype)
     return replace(kernel, peak_flops_per_s=kernel.peak_flops_per_s * sustained)
+
+
+def _sustained(machine: Machine, accelerator: str, dtype: str) -> float:
+    """Return the clock that long runs sustain on an accelerator of the kernels' family."""
+    family = f"{machine.kernels.accelerator}.{dtype}"
+    return machine.calibration.lookup("sustained", f"{accelerator}.{dtype}", family, dtype)
 
 
 def _grouped(machine: Machine, dtype: str) -> GroupedGemmKernel:
@@ -123,13 +127,20 @@ def _grouped(machine: Machine, dtype: str) -> GroupedGemmKernel:
 
 
 def _attention(machine: Machine, head_dim: int) -> AttentionKernel:
-    """Return the measured kernel at the rate of the software's flash generation."""
+    """Return the measured kernel at the rate of the software's flash generation.
+
+    A relative of the measured accelerator with a lower power limit sustains a lower clock.
+    """
     kernel = attention_kernel(machine.kernels, head_dim)
     generation = machine.software.features.attention
     share = machine.calibration.lookup(
         "attention", f"{generation}.{machine.kernels.accelerator}", generation
     )
-    return replace(kernel, forward_flops_per_s=kernel.forward_flops_per_s * share)
+    own, measured = (
+        _sustained(machine, name, "bf16")
+        for name in (machine.cluster.accelerator.name, machine.kernels.accelerator)
+    )
+    return replace(kernel, forward_flops_per_s=kernel.forward_flops_per_s * share * own / measured)
 
 
 def _link_bytes_per_s(machine: Machine) -> float:
