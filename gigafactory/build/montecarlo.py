@@ -223,7 +223,7 @@ def _choice(model: _Model, node: int, finish: Floats) -> Index:
             edges, model.rngs[node].random(finish.shape[1]), side="right"
         )
         return drawn
-    picked: Index = finish[list(before)].argmin(axis=0)
+    picked: Index = np.argmin(finish[list(before)], axis=0)
     return picked
 
 

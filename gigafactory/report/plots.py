@@ -94,7 +94,7 @@ def gap_svg(gaps: Mapping[str, Gap]) -> str:
         for panel, (name, gap) in zip(axes, gaps.items(), strict=True):
             _gap(panel, name, gap)
 
-    return _drawn("gap", (7.6, 2.9), len(gaps), draw)
+    return drawn("gap", (7.6, 2.9), len(gaps), draw)
 
 
 def picture(answer: Answer, curves: Mapping[str, Sequence[Point]]) -> str:
