@@ -13,13 +13,13 @@ START = dt.date(2024, 1, 1)  # a Monday
 Tasks = Mapping[str, tuple[float | Duration, Sequence[str]]]
 
 
-def project(tasks: Tasks, done: str = "", **more: Any) -> Project:
+def project(work: Tasks, /, done: str = "", **more: Any) -> Project:
     """Return a project that ends with its last task, or with `done`."""
     made = {
         name: Task(
             duration=days if isinstance(days, Duration) else fixed(float(days)), after=tuple(after)
         )
-        for name, (days, after) in tasks.items()
+        for name, (days, after) in work.items()
     }
     made |= more.pop("tasks", {})
     end = Milestone(num_gpus=8, when=done or list(made)[-1])
