@@ -23,9 +23,8 @@ def project(work: Tasks, /, done: str = "", **more: Any) -> Project:
     }
     made |= more.pop("tasks", {})
     end = Milestone(num_gpus=8, when=done or list(made)[-1])
-    return Project(
-        **{"name": "made", "title": "Made", "start": START, "phases": (end,), "tasks": made} | more
-    )
+    fields: dict[str, Any] = {"name": "made", "title": "Made", "start": START}
+    return Project(**{**fields, "phases": (end,), "tasks": made, **more})
 
 
 def ended(tasks: Tasks) -> dict[str, tuple[float | Duration, Sequence[str]]]:

@@ -217,14 +217,13 @@ def _choice(model: _Model, node: int, finish: Floats) -> Index:
     """Return which branch of an alternative each course takes."""
     before = model.network.before[node]
     weights = model.project.alternatives[model.network.names[node]].weights
-    if weights:
-        edges = np.cumsum(weights[:-1])
-        drawn: Index = np.searchsorted(
-            edges, model.rngs[node].random(finish.shape[1]), side="right"
-        )
-        return drawn
-    picked: Index = np.argmin(finish[list(before)], axis=0)
-    return picked
+    samples = finish.shape[1]
+    if not weights:
+        return np.asarray(np.argmin(finish[list(before)], axis=0), dtype=np.int64)
+    edges = np.cumsum(weights[:-1])
+    uniform = model.rngs[node].random(samples)
+    passed: Index = np.sum(uniform >= edges[:, None], axis=0)
+    return passed
 
 
 def _ended(times: dict[int, WorkingTime], node: int, start: Floats, days: Floats) -> Floats:

@@ -1,16 +1,18 @@
-"""`giga build`: machine output is the contract, every fault is told at once, plans use the phases."""
+"""`giga build`: its output is the contract, all faults are told at once, plans use the phases."""
 
 from __future__ import annotations
 
 import datetime as dt
 import json
-from pathlib import Path
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final
 
 import pytest
 
 from gigafactory.catalog import loader
 from tests.integration.test_cli_command import answered, giga, refused, told
+
+if TYPE_CHECKING:
+    from pathlib import Path
 
 BUILD: Final = ("build", "gigafactory", "--by", "2025-09-30", "--samples", "4000")
 KEYS: Final = {

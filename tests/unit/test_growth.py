@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import datetime as dt
 from dataclasses import replace
+from typing import TYPE_CHECKING
 
 import pytest
 
@@ -13,9 +14,11 @@ from gigafactory.plan.growth import grown_run
 from gigafactory.report.as_json import growth_json, plan_json
 from gigafactory.report.growth import growth_sheet
 from gigafactory.spec.growth import Growth, Phase
-from gigafactory.spec.job import Job
 from gigafactory.units import SECONDS_PER_DAY
 from tests.made_answer import ANSWER, PROMISE
+
+if TYPE_CHECKING:
+    from gigafactory.spec.job import Job
 
 FIRST = dt.date(2025, 1, 1)
 
@@ -33,7 +36,9 @@ STEP, GOOD = PROMISE.prediction.step_time_s, PROMISE.run.goodput
 PER_DAY = PROMISE.plan.layout.tokens_per_step / STEP.expected * GOOD.expected * SECONDS_PER_DAY
 # Steps four times as fast on four times the GPUs.
 FAST = replace(
-    PROMISE.prediction, step_time_s=STEP.scaled(0.25), tokens_per_s=4 * PROMISE.prediction.tokens_per_s
+    PROMISE.prediction,
+    step_time_s=STEP.scaled(0.25),
+    tokens_per_s=4 * PROMISE.prediction.tokens_per_s,
 )
 SCALED = [Point(1024, PROMISE), Point(4096, replace(PROMISE, prediction=FAST))]
 
@@ -53,7 +58,7 @@ def test_a_short_run_ends_on_the_first_phase() -> None:
 
 def test_a_long_run_grows_into_the_second_phase_at_its_speed() -> None:
     found = grown_run(SCALED, GROWTH, job(100.0, by=80))
-    # P10: 50 days on the first phase, 50 days' worth in 12.5; P50: 60 and 10; P90: all on the first.
+    # P10: 50 days on the first phase, 50 days' worth in 12.5; P50: 60 and 10; P90: only the first.
     assert found.finish == (day(63), day(80), day(130))
     assert found.on_time is True
     assert found.whole_machine == day(95)

@@ -5,14 +5,14 @@ from __future__ import annotations
 from math import erf, exp, prod, sqrt
 from typing import Any, Final
 
-import networkx as nx
+import networkx as nx  # type: ignore[import-untyped]
 import numpy as np
 import pytest
 from scipy import stats
 
 from gigafactory.build.durations import sampled
 from gigafactory.build.montecarlo import courses
-from gigafactory.build.network import critical_path, network_of
+from gigafactory.build.network import Network, critical_path, network_of
 from gigafactory.spec.duration import Duration
 from gigafactory.spec.project import Alternative, Risk
 from tests.made_project import Tasks, ended, project
@@ -26,16 +26,16 @@ RELIABLE: Final[Tasks] = {
     "G": (7, "D"), "H": (9, "EG"), "I": (7, "C"), "J": (8, "FI"), "K": (4, "J"), "L": (5, "J"),
     "M": (2, "H"), "N": (6, "KL"),
 }  # fmt: skip
-RELIABLE_SLACK: Final = dict(
-    A=0, B=0, C=0, D=4, E=0, F=0, G=4, H=4, I=2, J=0, K=1, L=0, M=4, N=0
-)  # fmt: skip
+RELIABLE_SLACK: Final = dict.fromkeys("ABCEFJLN", 0.0) | {
+    "D": 4, "G": 4, "H": 4, "I": 2, "K": 1, "M": 4,
+}  # fmt: skip
 # Heizer and Render, Operations Management, Project Management chapter: Milwaukee Paper
 # Manufacturing; 15 weeks along A-C-E-G-H, variance 3.11, 71.57 % by week 16.
 MILWAUKEE: Final = {
     "A": ((1, 2, 3), ""), "B": ((2, 3, 4), ""), "C": ((1, 2, 3), "A"), "D": ((2, 4, 6), "AB"),
     "E": ((1, 4, 7), "C"), "F": ((1, 2, 9), "C"), "G": ((3, 4, 11), "DE"), "H": ((1, 2, 3), "FG"),
 }  # fmt: skip
-MILWAUKEE_SLACK: Final = dict(A=0, B=1, C=0, D=1, E=0, F=6, G=0, H=0)
+MILWAUKEE_SLACK: Final = dict.fromkeys("ACEGH", 0.0) | {"B": 1, "D": 1, "F": 6}
 
 
 def pert(low: float, mode: float, high: float) -> Duration:
@@ -111,11 +111,15 @@ def generated(seed: int) -> tuple[Tasks, nx.DiGraph]:
     return ended(tasks), graph
 
 
+def days_of(tasks: Tasks, network: Network) -> list[float]:
+    return [float(str(tasks[name][0])) for name in network.names]
+
+
 @pytest.mark.parametrize("seed", range(60))
 def test_the_critical_path_is_the_longest_path_that_networkx_finds(seed: int) -> None:
     tasks, graph = generated(seed)
     network = network_of(project(tasks))
-    found = critical_path(network, [float(tasks[name][0]) for name in network.names])
+    found = critical_path(network, days_of(tasks, network))
     assert found.end == nx.dag_longest_path_length(graph, weight="days")
     path = nx.dag_longest_path(graph, weight="days")
     assert found.critical_path == tuple(map(str, path))
@@ -125,7 +129,7 @@ def test_the_critical_path_is_the_longest_path_that_networkx_finds(seed: int) ->
 def test_slack_is_what_the_longest_path_through_a_task_leaves(seed: int) -> None:
     tasks, graph = generated(seed)
     network = network_of(project(tasks))
-    found = critical_path(network, [float(tasks[name][0]) for name in network.names])
+    found = critical_path(network, days_of(tasks, network))
     for node, name in enumerate(network.names[:-1]):
         before = graph.subgraph(nx.ancestors(graph, int(name)) | {int(name)})
         after = graph.subgraph(nx.descendants(graph, int(name)) | {int(name)})
@@ -155,9 +159,7 @@ def test_parallel_exponentials_end_as_their_maximum(days: float) -> None:
 def test_a_race_of_exponentials_ends_with_the_sum_of_their_rates() -> None:
     means = {"grid": 900.0, "turbines": 60.0, "batteries": 120.0}
     tasks: Tasks = {name: (exponential(mean), []) for name, mean in means.items()}
-    made = project(
-        tasks, done="power", alternatives={"power": Alternative(branches=tuple(means))}
-    )
+    made = project(tasks, done="power", alternatives={"power": Alternative(branches=tuple(means))})
     found = courses(made, SAMPLES, np.random.default_rng(3))
     rate = sum(1 / mean for mean in means.values())
     for days in (10.0, 40.0, 100.0):
