@@ -11,7 +11,7 @@ import numpy as np
 
 from gigafactory.build.bill import DAYS_PER_MONTH, Bill, bill
 from gigafactory.build.forecast import EQUAL, Pool, pooled
-from gigafactory.build.montecarlo import Courses, courses
+from gigafactory.build.montecarlo import Courses, courses, most_likely_days
 from gigafactory.build.network import Schedule, critical_path
 from gigafactory.build.reference_class import BackTest, Survival, back_test, survival
 from gigafactory.build.sensitivity import Swing, day_bought, swings
@@ -132,7 +132,7 @@ def delivery(
     """
     by = _checked(project, samples)
     found = courses(project, samples, rng)
-    schedule = critical_path(found.network, _most_likely(project, found))
+    schedule = critical_path(found.network, most_likely_days(project, found.network))
     account = _bill(project)
     late = account.delay_usd_per_month if account else None
     return Delivery(
@@ -233,13 +233,6 @@ def _checked(project: Project, samples: int) -> dt.date:
     if faults or project.by is None:
         raise SpecError("; ".join(faults), field="by" if project.by is None else "samples")
     return project.by
-
-
-def _most_likely(project: Project, found: Courses) -> list[float]:
-    return [
-        0.0 if is_choice else project.tasks[name].duration.most_likely
-        for name, is_choice in zip(found.network.names, found.network.alternative, strict=True)
-    ]
 
 
 def _views(project: Project, by: dt.date, end: Floats, weight: float) -> tuple[View, ...]:

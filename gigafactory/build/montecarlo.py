@@ -149,6 +149,21 @@ def end_with(project: Project, courses: Courses, days: Floats) -> Floats:
     return ended
 
 
+def most_likely_days(project: Project, network: Network) -> list[float]:
+    """Return the days of the calendar that each node takes when all durations are most likely.
+
+    Alternatives take none and are done with their earliest branch.
+    """
+    times, days = _working_times(project, network), []
+    finish = np.zeros((len(network), 1))
+    for node, name in enumerate(network.names):
+        work = 0.0 if network.alternative[node] else project.tasks[name].duration.most_likely
+        start = np.broadcast_to(np.asarray(begin(network, node, finish)), 1)
+        finish[node] = _ended(times, node, start, np.full(1, work))
+        days.append(float(finish[node, 0] - start[0]))
+    return days
+
+
 def _ready(project: Project, rng: np.random.Generator) -> _Model:
     network = network_of(project)
     number = {name: node for node, name in enumerate(network.names)}

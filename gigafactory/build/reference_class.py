@@ -47,7 +47,8 @@ class Survival:
     def p_done(self, days: float) -> float:
         """Return the share that is done within `days`.
 
-        >>> Survival(as_of=dt.date(2024, 1, 1), days=(100.0,), done=(0.5,), n=2,
+        >>> from datetime import date
+        >>> Survival(as_of=date(2024, 1, 1), days=(100.0,), done=(0.5,), n=2,
         ...          censored=1).p_done(100.0)
         0.5
         """

@@ -3,8 +3,9 @@
     buys     mean days by which the end moves when a task takes one day less
     swing    mean end with the task at the tenth of its own days, and at nine tenths
     risk     mean end if the risk never happens, and if it always does
+    choice   mean end of the courses that took the best branch, and of those that took the worst
 
-All else is drawn alike in both, so nothing of a difference is chance.
+But for choices all else is drawn alike in both, so nothing of a difference is chance.
 """
 
 from __future__ import annotations
@@ -72,6 +73,11 @@ def swings(project: Project, courses: Courses) -> list[Swing]:
     for row, (name, risk) in enumerate(project.risks.items()):
         nodes = [number[task] for task in risk.tasks]
         found.append(_risk_swing(project, courses, row, nodes, name))
+    found += [
+        _choice_swing(courses, node, name)
+        for node, name in enumerate(courses.network.names)
+        if name in project.alternatives and project.alternatives[name].weights
+    ]
     return sorted(found, key=lambda swing: -swing.days)
 
 
@@ -92,3 +98,10 @@ def _risk_swing(project: Project, courses: Courses, row: int, nodes: list[int], 
         certain[node] += delay * ~hit
     ends = [float(end_with(project, courses, days).mean()) for days in (without, certain)]
     return Swing(name=f"risk: {name}", low_days=ends[0], high_days=ends[1])
+
+
+def _choice_swing(courses: Courses, node: int, name: str) -> Swing:
+    end, finish = courses.finish[courses.network.end], courses.finish
+    taken = [finish[branch] == finish[node] for branch in courses.network.before[node]]
+    means = [float(end[mask].mean()) for mask in taken if mask.any()]
+    return Swing(name=f"choice: {name}", low_days=min(means), high_days=max(means))

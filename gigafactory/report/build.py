@@ -151,7 +151,8 @@ def swings_sheet(found: Delivery) -> Sheet:
         head=("", "if it goes well", "if badly"),
         rows=tuple((s.name, f"day {s.low_days:.0f}", f"day {s.high_days:.0f}") for s in top),
         bars=tuple(max(s.days, 0.0) / most if most else 0.0 for s in top),
-        note="A task at the tenth and at nine tenths of its own days; a risk never and always.",
+        note="A task at the tenth and at nine tenths of its own days; a risk never and always; a "
+        "choice at its best and at its worst branch.",
     )
 
 

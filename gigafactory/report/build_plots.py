@@ -51,7 +51,7 @@ def _gantt(axes: Axes, found: Delivery) -> None:
     axes.set_yticks(range(len(found.tasks)), [_label(task) for task in found.tasks], fontsize=8)
     axes.invert_yaxis()
     axes.set_xlim(_x(min(t.start[0] for t in found.tasks)), _x(last + 30 * DAY))
-    axes.set_title(f"P50 bars, whisker to P80, more solid the oftener critical; due {found.by}")
+    axes.set_title(f"P50 bars, whisker to P80, solid where critical; due {found.by}")
     _dated(axes)
 
 
@@ -85,6 +85,9 @@ def _tornado(axes: Axes, found: Delivery) -> None:
     axes.set_yticks(range(len(swings)), [swing.name for swing in swings], fontsize=8)
     axes.invert_yaxis()
     axes.axvline(mean, color=INK, linewidth=1.0)
+    ends = [day for swing in swings for day in (swing.low_days, swing.high_days)]
+    room = 0.04 * (max(ends) - min(ends))
+    axes.set_xlim(min(ends) - room, max(ends) + room)
     axes.set_xlabel("mean end, days after the start")
     axes.set_title("What moves the end: each at its tenth and at nine tenths")
 

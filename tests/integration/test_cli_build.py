@@ -4,15 +4,13 @@ from __future__ import annotations
 
 import datetime as dt
 import json
-from typing import TYPE_CHECKING, Any, Final
+from pathlib import Path
+from typing import Any, Final
 
 import pytest
 
 from gigafactory.catalog import loader
 from tests.integration.test_cli_command import answered, giga, refused, told
-
-if TYPE_CHECKING:
-    from pathlib import Path
 
 BUILD: Final = ("build", "gigafactory", "--by", "2025-09-30", "--samples", "4000")
 KEYS: Final = {
@@ -194,6 +192,16 @@ def test_a_file_of_ones_own_without_a_bill_is_answered(tmp_path: Path) -> None:
         {"where": "tasks.racks", "what": "duration", "value": "lognormal, mean 90, sd 30"}
     ]
     assert len(found["reference_class"]) == 2  # it began before the data end
+
+
+def test_the_site_of_the_manual_is_answered(tmp_path: Path) -> None:
+    manual = Path(__file__).parents[2] / "docs" / "how-to" / "build.md"
+    block = manual.read_text(encoding="utf-8").split("```toml\n")[1].split("```")[0]
+    (tmp_path / "my-site.toml").write_text(block, encoding="utf-8")
+    found = told("build", "my-site.toml", "--samples", "2000")
+    assert found["by"] == "2027-06-30"
+    assert found["bill"]["num_gpus"] == 100_000
+    assert "tasks.transformer" not in {one["where"] for one in found["assumptions"]}
 
 
 def test_the_catalog_shows_projects_with_their_sources() -> None:

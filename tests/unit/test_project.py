@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 from gigafactory.build.calendar import WorkingTime
-from gigafactory.build.montecarlo import CHUNK, courses
+from gigafactory.build.montecarlo import CHUNK, courses, most_likely_days
 from gigafactory.build.network import critical_path, network_of
 from gigafactory.build.sensitivity import day_bought, swings
 from gigafactory.errors import SpecError
@@ -215,6 +215,29 @@ def test_a_risk_swings_the_end_by_its_mean_delay() -> None:
     assert risks[0].low_days == pytest.approx(50.0)
     assert risks[0].high_days == pytest.approx(50.0 + TRIANGLE.mean, abs=1.0)
     assert swing.days >= 0
+
+
+def test_the_schedule_of_most_likely_durations_keeps_to_the_calendars() -> None:
+    office = Task(duration=fixed(10.0), calendar="office")
+    made = project({"a": (3.0, [])}, done="end", calendars={"office": WEEK}, tasks={
+        "paper": office, "end": Task(duration=fixed(1.0), after=("a", "paper")),
+    })  # fmt: skip
+    network = network_of(made)
+    found = critical_path(network, most_likely_days(made, network))
+    assert found.end == 13.0  # ten working days from a Monday end on the second Friday night
+    assert set(courses(made, 5, np.random.default_rng(0)).end) == {13.0}
+
+
+def test_a_choice_swings_the_end_between_its_branches() -> None:
+    made = project(
+        {"refit": (100.0, []), "new": (600.0, [])}, done="hall",
+        alternatives={
+            "hall": Alternative(branches=("refit", "new"), choose="weighted", weights=(0.5, 0.5))
+        },
+    )  # fmt: skip
+    found = courses(made, 500, np.random.default_rng(0))
+    widest = swings(made, found)[0]
+    assert (widest.name, widest.low_days, widest.high_days) == ("choice: hall", 100.0, 600.0)
 
 
 def test_an_alternative_of_alternatives_takes_the_earliest_of_all() -> None:
