@@ -144,7 +144,7 @@ def delivery(
         p_on_time=share_by(found.end, (by - project.start).days),
         finish=dates(project.start, found.end),
         growth=growth_of(project, found),
-        views=_views(project, by, found.end, inside_weight),
+        views=_views(project, by, found.end, 1.0 if project.record else inside_weight),
         tests=_tests(),
         tasks=_tasks(project, found, schedule),
         swings=tuple(swings(project, found)),

@@ -128,8 +128,12 @@ def _rate(promise: Promise, which: str) -> float:
 
 
 def _dates(phases: list[Phase], name: str, not_before: dt.date | None) -> list[dt.date]:
-    days: list[dt.date] = [getattr(phase, name) for phase in phases]
-    return [max(day, not_before) if not_before else day for day in days]
+    """Return the days from which each phase is trained on; a larger one outdates the smaller."""
+    days: list[dt.date] = []
+    for phase in reversed(phases):
+        day: dt.date = getattr(phase, name)
+        days.append(min(day, days[-1]) if days else day)
+    return [max(day, not_before) if not_before else day for day in reversed(days)]
 
 
 def _shares(tokens: float, dates: list[dt.date], rates: list[float]) -> list[float]:

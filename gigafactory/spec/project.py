@@ -148,6 +148,7 @@ class Project(Spec):
         site: Name of the site in the catalog: power, climate, prices.
         leave_out: Sites of the reference class that are this very project.
         phases: Smallest first; the last one is the end of the project.
+        record: It has happened: there is nothing to reconcile with other sites.
         source: Where start, dates and sizes come from.
 
     Raises:
@@ -168,6 +169,7 @@ class Project(Spec):
     alternatives: dict[str, Alternative] = field(default_factory=dict, hash=False)
     risks: dict[str, Risk] = field(default_factory=dict, hash=False)
     calendars: dict[str, Calendar] = field(default_factory=dict, hash=False)
+    record: bool = False
     note: str = ""
     source: dict[str, str] = field(default_factory=dict, hash=False)
 

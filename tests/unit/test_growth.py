@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from gigafactory.catalog import files, projects
 from gigafactory.errors import DoesNotFit, SpecError
 from gigafactory.plan.answer import Point
 from gigafactory.plan.growth import grown_run
@@ -78,6 +79,20 @@ def test_a_phase_that_cannot_hold_the_model_is_waited_out() -> None:
     assert found.start[1] == day(70)
     with pytest.raises(DoesNotFit, match="no phase"):
         grown_run([], GROWTH, job(40.0))
+
+
+def test_a_phase_that_a_larger_one_overtakes_is_not_trained_on() -> None:
+    overtaken = Growth(phases=(phase(1024, 40, 50, 60), phase(4096, 5, 10, 90)), source="made")
+    found = grown_run(SCALED, overtaken, job(40.0))
+    assert found.start == (day(5), day(10), day(60))
+    assert [step.tokens > 0 for step in found.steps] == [False, True]
+    assert found.finish[1] == day(20)
+
+
+def test_phases_survive_their_file() -> None:
+    assert files.loads(Growth, files.dumps(GROWTH)) == GROWTH
+    made = projects.project("gigafactory")
+    assert files.loads(type(made), files.dumps(made)) == made
 
 
 def test_growth_is_told_to_people_and_machines() -> None:
