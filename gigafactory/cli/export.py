@@ -45,11 +45,6 @@ def export(
     as_json: Annotated[bool, typer.Option("--json", help="One line of JSON.")] = False,
 ) -> None:
     """Write a plan for torchtitan, Megatron-LM, Kubernetes or Slurm; refuse what is lost in it."""
-    from gigafactory.errors import SpecError
-    from gigafactory.run.export import TARGETS
-
-    if to not in TARGETS:
-        raise SpecError(f"export: to must be one of {', '.join(TARGETS)}, got {to!r}", field="to")
     pods = {
         "image": image, "engine": engine, "kind": kind, "name": name, "namespace": namespace,
         "claim": claim, "topology_key": topology_key, "block_hosts": block_hosts, "queue": queue,
@@ -73,9 +68,12 @@ def export(
 
 
 def _check(to: str, pods: dict[str, Any], run_folder: str | None) -> None:
-    """Refuse options of another target, and targets without what they need."""
+    """Refuse unknown targets, options of another one, and targets without what they need."""
     from gigafactory.errors import SpecError
+    from gigafactory.run.export import TARGETS
 
+    if to not in TARGETS:
+        raise SpecError(f"export: to must be one of {', '.join(TARGETS)}, got {to!r}", field="to")
     if to != "kubernetes" and pods:
         option = next(iter(pods)).removesuffix("_s")
         raise SpecError(f"export: {option} must go with --to kubernetes, not {to}", field=option)
