@@ -8,6 +8,7 @@ section 2.1 (latent attention).
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING, Final, NamedTuple
 
 import numpy as np
@@ -242,8 +243,9 @@ def layer_model_flops(s: Shape) -> Column:
     6 per active matmul parameter (output projection in, input embedding out) plus causal
     attention, 6 x layers x heads x head_dim x seq.
     """
-    attention = sum_parameters(attention_matmuls(s)) * s.tp
-    dense = sum_parameters(mlp_matmuls(s, s.ffn)) * s.tp
+    whole = replace(s, tp=np.ones_like(s.tp))  # latent down-projections stand on every rank
+    attention = sum_parameters(attention_matmuls(whole))
+    dense = sum_parameters(mlp_matmuls(whole, s.ffn))
     matrices = (2.0 + s.gated) * s.hidden
     expert = matrices * (s.top_k * s.expert_ffn + s.shared_ffn) + s.hidden * s.experts
     dense_layers = s.layers - s.expert_layers
