@@ -75,14 +75,7 @@ def _train(folder: RunFolder, recorder: Recorder) -> None:
     limit = dt.timedelta(seconds=training.hang_s + HANG_MARGIN_S)
     dist.init_process_group(backend, timeout=limit)
     watchdog = Watchdog(training.hang_s, lambda stack: _tell_hang(folder, recorder, stack))
-    loop = Loop(
-        plan,
-        training,
-        build(plan, training),
-        _data(folder, plan, recorder.rank),
-        recorder,
-        watchdog,
-    )
+    loop = Loop(plan, training, build(plan, training), _data(folder, plan, recorder.rank), recorder, watchdog)
     asked = _listen()  # before, a signal may end the process: nothing is lost
     loop.asked_to_stop = lambda: bool(asked) or (folder.path / STOP).exists()
     if recorder.rank == 0:
@@ -97,7 +90,9 @@ def _train(folder: RunFolder, recorder: Recorder) -> None:
     dist.destroy_process_group()
 
 
-def _end(folder: RunFolder, recorder: Recorder, loop: Loop, state: str, asked: list[str]) -> None:
+def _end(
+    folder: RunFolder, recorder: Recorder, loop: Loop, state: str, asked: list[str]
+) -> None:
     """Save what was trained, and say how it ended."""
     if recorder.rank == 0 and state == "stopped":
         recorder.event("signal", detail=asked[0] if asked else STOP, step=loop.progress.step)
@@ -105,7 +100,9 @@ def _end(folder: RunFolder, recorder: Recorder, loop: Loop, state: str, asked: l
     if recorder.rank:
         return
     recorder.event("finish", detail=state, step=loop.progress.step)
-    folder.finish(outcome.of(folder, state, evaluation_loss=loop.progress.evaluation_loss))
+    folder.finish(
+        outcome.of(folder, state, evaluation_loss=loop.progress.evaluation_loss)
+    )
 
 
 def threads_per_rank(plan: Plan) -> int:
@@ -130,9 +127,7 @@ def _data(folder: RunFolder, plan: Plan, rank: int) -> Any:
     from gigafactory.run.trainer.data import Dataset
 
     seed = folder.training().seed
-    return Dataset.open(
-        folder.path / DATA, seq_len=plan.layout.seq_len, seed=seed, verify=rank == 0
-    )
+    return Dataset.open(folder.path / DATA, seq_len=plan.layout.seq_len, seed=seed, verify=rank == 0)
 
 
 def _tell_start(recorder: Recorder) -> None:
