@@ -8,7 +8,7 @@ from typing import NoReturn
 
 import typer
 
-from gigafactory.cli import catalog, explain, plan, predict
+from gigafactory.cli import catalog, explain, plan, predict, run
 from gigafactory.errors import DoesNotFit, GigafactoryError, SpecError
 
 app = typer.Typer(
@@ -22,6 +22,7 @@ app = typer.Typer(
 app.command("plan")(plan.plan)
 app.command("predict")(predict.predict)
 app.command("explain")(explain.explain)
+app.command("run")(run.run)
 app.command("catalog")(catalog.command)
 
 

@@ -11,10 +11,11 @@ from gigafactory.spec.base import Spec, require_count, require_one_of, require_p
 
 EVENT_KINDS = (
     "start", "restart", "failure", "checkpoint_begin", "checkpoint_end", "resume", "finish",
-    "evaluate", "signal", "hang", "spike", "fallback", "sample",
+    "evaluate", "signal", "hang", "spike", "fallback", "sample", "checkpoint_failed",
 )  # fmt: skip
 STATES = ("finished", "failed", "stopped")
 SPIKE_POLICIES = ("stop", "skip", "rollback")
+CHECKPOINT_FAILURE_POLICIES = ("continue", "stop")
 SPANS = (
     "data", "forward_backward", "pipeline", "tensor_comm", "data_comm", "expert_comm", "optimizer",
     "checkpoint", "evaluate", "other",
@@ -42,6 +43,7 @@ class Training(Spec):
         evaluation_batches: Microbatches of held-out text in one evaluation.
         max_restarts: Restarts after failures before the run is given up.
         hang_s: A step that takes longer is taken for hung.
+        checkpoint_failure: What to do when a checkpoint cannot be written, as on a full disk.
         spike_policy: What to do with a step whose loss is not finite or far above its mean.
         spike_sigmas: Standard deviations above the running mean that are a spike.
         sample_tokens: Tokens of text written at the end.
@@ -64,6 +66,7 @@ class Training(Spec):
     evaluation_batches: int = 8
     max_restarts: int = 5
     hang_s: float = 600.0
+    checkpoint_failure: str = "continue"
     spike_policy: str = "rollback"
     spike_sigmas: float = 8.0
     sample_tokens: int = 96
@@ -80,6 +83,7 @@ class Training(Spec):
         )
         require_positive(self, "final_learning_rate", "weight_decay", "beta1", "beta2", zero=True)
         require_one_of(self, "spike_policy", SPIKE_POLICIES)
+        require_one_of(self, "checkpoint_failure", CHECKPOINT_FAILURE_POLICIES)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
