@@ -19,7 +19,9 @@ KERNEL_DTYPE: Final = {
 
 MASTER_AND_MOMENTS: Final = 12.0  # fp32, four bytes each
 # A kept matmul input: nvfp4 holds half a byte and an 8-bit scale for every 16 elements.
-SAVED_BYTES: Final = {"bf16": 2.0, "fp8": 1.0, "nvfp4": 0.5625}
+SAVED_BYTES: Final = {"fp32": 4.0, "bf16": 2.0, "fp8": 1.0, "nvfp4": 0.5625}
+FULL_BYTES: Final = 4.0  # of weights and activations in fp32; all other precisions keep 16 bits
+HALF_BYTES: Final = 2.0
 
 # Fitted numbers that are rates as they stand, under the same name.
 PLAIN_FACTORS: Final = (
@@ -48,11 +50,13 @@ def rates_of(machine: Machine, precision: str, head_dim: int) -> Rates:
             field="precision",
         )
     accelerator, features = machine.cluster.accelerator, machine.software.features
+    full = FULL_BYTES if dtype == "fp32" else HALF_BYTES
+    quantised = dtype not in ("fp32", "bf16")
     key, kind = machine.kernels.accelerator, machine.cluster.fabric.kind
     bandwidth = accelerator.memory_bytes_per_s * machine.factor("memory_share", key)
     return Rates(
         gemm=_gemm(machine, dtype),
-        output_gemm=_gemm(machine, "bf16"),
+        output_gemm=_gemm(machine, dtype if dtype == "fp32" else "bf16"),
         grouped=_grouped(machine, dtype),
         attention=_attention(machine, head_dim),
         attention_backward=BACKWARD_FLOPS_RATIO / machine.factor("attention_backward_rate"),
@@ -60,8 +64,8 @@ def rates_of(machine: Machine, precision: str, head_dim: int) -> Rates:
         features=features,
         peak_flops_per_s=accelerator.peak_flops_per_s[precision],
         memory_bytes_per_s=bandwidth,
-        weight_bytes=1.0 if dtype != "bf16" and features.quantised_weights else 2.0,
-        gathered_bytes=1.0 if dtype != "bf16" and features.quantised_gather else 2.0,
+        weight_bytes=1.0 if quantised and features.quantised_weights else full,
+        gathered_bytes=1.0 if quantised and features.quantised_gather else full,
         cross_entropy=machine.factor("cross_entropy_bytes"),
         tensor_hidden=machine.factor("tensor_hidden") if features.overlap_tensor else 0.0,
         scale_up_domain=machine.cluster.scale_up_domain,
@@ -77,9 +81,22 @@ def rates_of(machine: Machine, precision: str, head_dim: int) -> Rates:
         memory_capacity_bytes=accelerator.memory_bytes,
         gradient_state_bytes=features.gradient_state_bytes.get(precision, features.gradient_bytes),
         optimizer_state_bytes=features.optimizer_state_bytes.get(precision, MASTER_AND_MOMENTS),
-        saved_bytes=SAVED_BYTES[dtype if features.quantised_saves else "bf16"],
-        **{name: machine.factor(name) for name in PLAIN_FACTORS},
+        saved_bytes=SAVED_BYTES[dtype] if features.quantised_saves else full,
+        activation_bytes=full,
+        stored_bytes=full,
+        host_tensor_s=_optional(machine, "host_tensor_s", 0.0),
+        **{name: _plain_factor(machine, name, precision) for name in PLAIN_FACTORS},
     )
+
+
+def _plain_factor(machine: Machine, name: str, precision: str) -> float:
+    return machine.factor(name, f"{machine.software.name}.{precision}")
+
+
+def _optional(machine: Machine, name: str, without: float) -> float:
+    """Return a factor that only measured machines have."""
+    has = any(key.partition(".")[0] == name for key in machine.calibration.factors)
+    return machine.factor(name) if has else without
 
 
 def _gemm(machine: Machine, dtype: str) -> GemmKernel:
@@ -121,4 +138,5 @@ def _attention(machine: Machine, head_dim: int) -> AttentionKernel:
 
 def _link_bytes_per_s(machine: Machine) -> float:
     fast = [c.bytes_per_s for c in machine.kernels.collectives.values() if c.kind == "all_gather"]
-    return max(fast, default=machine.cluster.accelerator.scale_up_bytes_per_s or 0.0)
+    share = _optional(machine, "link_share", 1.0)
+    return max(fast, default=machine.cluster.accelerator.scale_up_bytes_per_s or 0.0) * share
