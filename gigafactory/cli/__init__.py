@@ -8,7 +8,7 @@ from typing import NoReturn
 
 import typer
 
-from gigafactory.cli import catalog, explain, plan, predict, run
+from gigafactory.cli import calibrate, catalog, explain, plan, predict, run
 from gigafactory.errors import DoesNotFit, GigafactoryError, SpecError
 
 app = typer.Typer(
@@ -23,6 +23,7 @@ app.command("plan")(plan.plan)
 app.command("predict")(predict.predict)
 app.command("explain")(explain.explain)
 app.command("run")(run.run)
+app.command("calibrate")(calibrate.calibrate)
 app.command("catalog")(catalog.command)
 
 

@@ -231,7 +231,15 @@ def _tile_time_s(
     kernel: GemmKernel,
     groups: NDArray[np.float64] | float,
 ) -> NDArray[np.float64]:
-    """Return the time of the fastest tile shape, all multiprocessors at the fitted rate."""
+    """Return the time of the fastest tile shape, all multiprocessors at the fitted rate.
+
+    Where tiles may be partly filled, the whole result is one: packing its operands costs
+    `tile_edge` rows and columns, setting up k costs `k_overhead` steps (Goto and van de Geijn
+    2008, "Anatomy of High-Performance Matrix Multiplication", section 4).
+    """
+    if not kernel.whole_tiles:
+        area = groups * (m * n + kernel.tile_edge * (m + n))
+        return np.asarray(area * (k + kernel.k_overhead) * (2.0 / kernel.peak_flops_per_s))
     rows = {edge: np.ceil(m / edge) * groups for edge in {tile[0] for tile in TILES}}
     columns = {edge: np.ceil(n / edge) / kernel.num_sms for edge in {tile[1] for tile in TILES}}
     paid, best = 1.0 - kernel.wave_weight, None

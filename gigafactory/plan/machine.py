@@ -58,7 +58,7 @@ def rates_of(machine: Machine, precision: str, head_dim: int) -> Rates:
         gemm=_gemm(machine, dtype),
         output_gemm=_gemm(machine, dtype if dtype == "fp32" else "bf16"),
         grouped=_grouped(machine, dtype),
-        attention=_attention(machine, head_dim),
+        attention=_attention(machine, head_dim, precision),
         attention_backward=BACKWARD_FLOPS_RATIO / machine.factor("attention_backward_rate"),
         collectives=machine.kernels.collectives,
         features=features,
@@ -126,12 +126,13 @@ def _grouped(machine: Machine, dtype: str) -> GroupedGemmKernel:
     )
 
 
-def _attention(machine: Machine, head_dim: int) -> AttentionKernel:
+def _attention(machine: Machine, head_dim: int, precision: str) -> AttentionKernel:
     """Return the measured kernel at the rate of the software's flash generation."""
     kernel = attention_kernel(machine.kernels, head_dim)
     generation = machine.software.features.attention
+    measured = f"{generation}.{machine.kernels.accelerator}"
     share = machine.calibration.lookup(
-        "attention", f"{generation}.{machine.kernels.accelerator}", generation
+        "attention", f"{measured}.{precision}", measured, generation
     )
     return replace(kernel, forward_flops_per_s=kernel.forward_flops_per_s * share)
 

@@ -33,6 +33,7 @@ class GemmKernel(Spec):
         quantise_bytes_per_element: Traffic of bringing the m x k operand into this format.
         cache_bytes: Second-level cache.
         cache_loss: Slow-down per e-fold that the operands exceed the cache.
+        whole_tiles: Rows and columns are padded to whole tiles, as on a GPU; a CPU takes any.
     """
 
     peak_flops_per_s: float
@@ -47,6 +48,7 @@ class GemmKernel(Spec):
     quantise_bytes_per_element: float = 0.0
     cache_bytes: float = 5e7
     cache_loss: float = 0.0
+    whole_tiles: bool = True
 
     def __post_init__(self) -> None:
         require_positive(

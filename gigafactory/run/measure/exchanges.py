@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING, Any, Final
 import torch
 import torch.distributed as dist
 
-from gigafactory.run.measure.probes import Probe, layer_model
+from gigafactory.run.measure.probes import Probe
+from gigafactory.run.measure.shapes import layer_model
 from gigafactory.run.trainer import mesh, tensor
 from gigafactory.run.trainer.attention import rotations
 from gigafactory.run.trainer.model import Transformer

@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
 from gigafactory.errors import MissingExtra, SpecError
-from gigafactory.run.local import LOOPBACK, num_places
+from gigafactory.run.local import KEPT_MEMORY, LOOPBACK, num_places
 from gigafactory.run.measure.samples import Measurements, Sample
 
 if TYPE_CHECKING:
@@ -85,7 +85,7 @@ class _started:  # noqa: N801 - used as a function
     """The processes of all ranks, ended when the block is left."""
 
     def __init__(self, ranks: int, threads: int, place: dict[str, Any], log: Any) -> None:
-        environment = os.environ | {"OMP_NUM_THREADS": str(threads)}
+        environment = KEPT_MEMORY | os.environ | {"OMP_NUM_THREADS": str(threads)}
         if Path("/sys/class/net", LOOPBACK).exists():
             environment.setdefault("GLOO_SOCKET_IFNAME", LOOPBACK)
         self.processes = [

@@ -10,12 +10,13 @@ from typing import TYPE_CHECKING, Any, Final
 import torch
 import torch.nn.functional as F  # noqa: N812
 
+from gigafactory.run.measure.shapes import LAYER_SEQUENCE, TINY, layer_model
 from gigafactory.run.trainer.attention import rotations
 from gigafactory.run.trainer.experts import MixtureOfExperts
 from gigafactory.run.trainer.model import Block, Transformer
 from gigafactory.run.trainer.optimizer import Optimizer
 from gigafactory.run.trainer.pipeline import loss_of
-from gigafactory.spec.model import Experts, Model
+from gigafactory.spec.model import Experts
 from gigafactory.spec.run import Training
 
 if TYPE_CHECKING:
@@ -42,7 +43,6 @@ LAYERS: Final = ((96, 2), (160, 4), (256, 2), (256, 4))
 LARGE_LAYERS: Final = ((512, 2),)
 EXPERTS: Final = ((64, 256, 256), (96, 384, 512), (128, 512, 1024))  # hidden, width, tokens
 LOSSES: Final = ((512, 1536), (1024, 2048), (1024, 4096))
-LAYER_SEQUENCE: Final = 256
 STREAMS: Final = (2**15, 2**18, 2**21, 2**23)  # elements of fp32
 STATE_PARAMETERS: Final = 4_000_000
 
@@ -63,16 +63,6 @@ class Probe:
         """Add one repeat."""
         for kernel, seconds in self.calls(clock).items():
             self.seconds.setdefault(kernel, []).append(seconds)
-
-
-def layer_model(hidden: int, *, experts: Experts | None = None, layers: int = 1) -> Model:
-    """Return a model whose layer has a hidden size, heads of 32 and the usual proportions."""
-    heads = max(hidden // 32, 1)
-    return Model(
-        name="probe", num_layers=layers, hidden_size=hidden, ffn_hidden_size=hidden * 8 // 3,
-        num_heads=heads, num_kv_heads=heads // 2 if heads % 2 == 0 else heads,
-        head_dim=hidden // heads, vocab_size=256, context_length=LAYER_SEQUENCE, experts=experts,
-    )  # fmt: skip
 
 
 def probes(device: torch.device, precisions: tuple[str, ...], *, quick: bool) -> list[Probe]:
@@ -132,26 +122,24 @@ def core(head_dim: int, seq: int, precision: str, device: torch.device) -> Probe
 
 def layer(hidden: int, batch: int, precision: str, device: torch.device) -> Probe:
     """Return one dense layer of the trainer, forward and backward."""
+    shape = {"hidden": float(hidden), "batch": float(batch), "seq": float(LAYER_SEQUENCE)}
+    return _layer(shape, "layer", precision, device)
+
+
+def _layer(shape: dict[str, float], kernel: str, precision: str, device: torch.device) -> Probe:
+    hidden, batch, seq = (int(shape[name]) for name in ("hidden", "batch", "seq"))
     model = layer_model(hidden)
     block = Block(model, 0).to(device)
-    x = torch.randn(batch, LAYER_SEQUENCE, hidden, device=device, requires_grad=True)
-    cos, sin = rotations(model, LAYER_SEQUENCE, device)
+    x = torch.randn(batch, seq, hidden, device=device, requires_grad=True)
+    cos, sin = rotations(model, seq, device)
     forward = _cast(lambda: block(x, cos, sin), precision, device)
     inputs = [x, *block.parameters()]
-    calls = _both_ways(f"layer.{precision}", forward, inputs, torch.randn_like(x))
-    return Probe({"hidden": hidden, "batch": batch, "seq": LAYER_SEQUENCE}, calls)
+    return Probe(shape, _both_ways(f"{kernel}.{precision}", forward, inputs, torch.randn_like(x)))
 
 
 def launches(precision: str, device: torch.device) -> Probe:
     """Return a layer so small that it is all launching."""
-    model = layer_model(32)
-    block = Block(model, 0).to(device)
-    x = torch.randn(1, 4, 32, device=device, requires_grad=True)
-    cos, sin = rotations(model, 4, device)
-    forward = _cast(lambda: block(x, cos, sin), precision, device)
-    inputs = [x, *block.parameters()]
-    calls = _both_ways(f"launches.{precision}", forward, inputs, torch.randn_like(x))
-    return Probe({"hidden": 32, "batch": 1, "seq": 4}, calls)
+    return _layer(TINY, "launches", precision, device)
 
 
 def expert_layer(hidden: int, width: int, tokens: int, precision: str,
