@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import statistics
 from typing import TYPE_CHECKING, Any, Final
 
 import torch
@@ -21,7 +22,8 @@ if TYPE_CHECKING:
 
 SIZES: Final = (2**10, 2**14, 2**17, 2**19, 2**20, 2**22)  # bytes of the whole message
 LARGE_SIZES: Final = (2**24, 2**26)
-FEW: Final = 3
+MANY, FEW = 9, 3  # calls of short and of long messages, of which the median counts
+LONG: Final = 2**20
 
 
 def exchanges(device: torch.device, *, quick: bool) -> list[Probe]:
@@ -62,10 +64,15 @@ def _collectives(
         for kind, call in kinds.items():
             whole.fill_(1.0)  # sums of sums would overflow
             dist.barrier(group=group)
-            told[kind] = clock.waited(call, FEW)
+            told[kind] = _middle(clock, call, size)
         return told
 
     return calls
+
+
+def _middle(clock: Clock, call: Callable[[], Any], size: int) -> float:
+    times = MANY if size < LONG else FEW
+    return statistics.median(clock.waited(call) for _ in range(times))
 
 
 def _sends(size: int, device: torch.device) -> Callable[[Clock], dict[str, float]]:
@@ -83,7 +90,7 @@ def _sends(size: int, device: torch.device) -> Callable[[Clock], dict[str, float
 
     def calls(clock: Clock) -> dict[str, float]:
         dist.barrier()
-        return {"send": clock.waited(there_and_back, FEW) / 2.0}
+        return {"send": _middle(clock, there_and_back, size) / 2.0}
 
     return calls
 
