@@ -10,6 +10,7 @@ import numpy as np
 from gigafactory.catalog import machines
 from gigafactory.compare import machine as fits
 from gigafactory.compare.machine_factors import (
+    PASSES,
     SOFTWARE,
     Layers,
     _experts_law,
@@ -45,7 +46,7 @@ LINKS = {
     f"{kind}_2": CollectiveKernel(kind=kind, group=2, latency_s=2e-4, bytes_per_s=1e9)
     for kind in KINDS
 }
-ELEMENTWISE, HOST_S, TENSOR_S, BACKWARD = 1.4, 4e-4, 5e-3, 2.2
+ELEMENTWISE, HOST_S, TENSOR_S, ENDS_S, BACKWARD = 1.4, 4e-4, 5e-3, 4e-3, 2.2
 LOGIT_BYTES, STEP_BYTES = 50.0, 44.0
 PRODUCTS = [(m, n, k) for m in (64, 256, 1024) for n in (96, 384) for k in (128, 512)]
 LAYERS = [{"hidden": h, "batch": b, "seq": 256.0} for h, b in ((96.0, 2.0), (256.0, 4.0))]
@@ -113,6 +114,7 @@ def truth(told: Measurements) -> Machine:
     factors = fits._plain(given, kernels)
     factors |= host_of(HOST_S) | elementwise_of("fp32", ELEMENTWISE, 0.0)
     factors |= known(f"host_tensor_s.{SOFTWARE}", TENSOR_S, TENSOR_S, 0.0, "made")
+    factors |= known(f"host_tensor_ends_s.{SOFTWARE}", ENDS_S, ENDS_S, 0.0, "made")
     measured = Measured(kernels=kernels, calibration=fits._calibration(factors))
     return machines.machine(fits._cluster(given, measured), SOFTWARE)
 
@@ -131,6 +133,8 @@ def _layers(told: Measurements) -> list[tuple[str, dict[str, float], float]]:
         law: Any = _experts_law(shape, machine, "fp32")(EXPERTS)
         found += [("experts.fp32", shape, law.forward),
                   ("experts_backward.fp32", shape, law.backward)]  # fmt: skip
-    whole = (HOST_S + TENSOR_S) * 2.6
-    return [*found, ("tensor_launches", {"hidden": 64.0}, whole / 2),
-            ("tensor_launches_backward", {"hidden": 64.0}, whole / 2)]  # fmt: skip
+    return [
+        *found,
+        *(("tensor_launches", {"layers": n}, n * (HOST_S + TENSOR_S) * PASSES + ENDS_S)
+          for n in (1.0, 3.0)),
+    ]  # fmt: skip

@@ -87,12 +87,27 @@ def host(told: Measurements, layers: Layers, precision: str) -> dict[str, Factor
     launching = max(taken - sum(laws), LEAST_S) / PASSES
     found = host_of(launching)
     if any(s.kernel == "tensor_launches" for s in told.samples):
-        whole = total_s(told, "tensor_launches") + total_s(told, "tensor_launches_backward")
-        more = max(whole / PASSES - launching, 0.0)
-        found |= known(f"host_tensor_s.{SOFTWARE}", more, more, 0.0,
-                       "host time that dispatching distributed tensors adds to a forward layer, "
-                       "measured with a layer of a few tokens")  # fmt: skip
+        found |= tensor_host(told, launching)
     return found
+
+
+def tensor_host(told: Measurements, launching: float) -> dict[str, Factor]:
+    """Return what dispatching distributed tensors adds to each layer, and to the ends.
+
+    Raises:
+        SpecError: Fewer than two depths.
+    """
+    depths = points(told, "tensor_launches", "layers", least=2)
+    per_layer, ends = np.polyfit(depths["layers"], depths.time_s, 1)
+    more = max(float(per_layer) / PASSES - launching, 0.0)
+    return known(
+        f"host_tensor_s.{SOFTWARE}", more, more, 0.0,
+        "host time that dispatching distributed tensors adds to a forward layer, measured with "
+        "models of a few tokens",
+    ) | known(
+        f"host_tensor_ends_s.{SOFTWARE}", max(float(ends), 0.0), max(float(ends), 0.0), 0.0,
+        "the same of embedding, logits and loss, both passes",
+    )  # fmt: skip
 
 
 def host_of(seconds: float) -> dict[str, Factor]:

@@ -311,6 +311,8 @@ def end_work(s: Shape, rates: Rates) -> list[Work]:
     (product,) = op.output_matmuls(s)
     (logits,) = op.products_time_s([product], rates.output_gemm)
     loss_s = op.loss_time_s(s, rates)
+    if rates.host_tensor_ends_s:
+        loss_s = loss_s + np.where(s.tp > 1, rates.host_tensor_ends_s, 0.0)
     loss = op.Seconds(op.LOSS_FORWARD * loss_s, (1.0 - op.LOSS_FORWARD) * loss_s)
     return [
         Work("embedding", "compute", op.embedding_time_s(s, rates)),

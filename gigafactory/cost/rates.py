@@ -56,6 +56,7 @@ class Rates:
         activation_bytes: Bytes per element of activations between matmuls.
         stored_bytes: Bytes per parameter of the weights that matmuls read.
         host_tensor_s: Host time that tensor parallelism adds to a forward layer.
+        host_tensor_ends_s: Host time that it adds to the ends of the model, both passes.
     """
 
     gemm: GemmKernel
@@ -98,3 +99,4 @@ class Rates:
     activation_bytes: float = 2.0
     stored_bytes: float = 2.0
     host_tensor_s: float = 0.0
+    host_tensor_ends_s: float = 0.0

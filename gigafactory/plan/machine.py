@@ -85,6 +85,7 @@ def rates_of(machine: Machine, precision: str, head_dim: int) -> Rates:
         activation_bytes=full,
         stored_bytes=full,
         host_tensor_s=_optional(machine, "host_tensor_s", 0.0),
+        host_tensor_ends_s=_optional(machine, "host_tensor_ends_s", 0.0),
         **{name: _plain_factor(machine, name, precision) for name in PLAIN_FACTORS},
     )
 

@@ -7,12 +7,13 @@ from typing import TYPE_CHECKING, Any, Final
 
 import torch
 import torch.distributed as dist
+from torch.distributed.tensor.parallel import loss_parallel
 
 from gigafactory.run.measure.probes import Probe
-from gigafactory.run.measure.shapes import layer_model
+from gigafactory.run.measure.shapes import HEAD, layer_model
 from gigafactory.run.trainer import mesh, tensor
-from gigafactory.run.trainer.attention import rotations
 from gigafactory.run.trainer.model import Transformer
+from gigafactory.run.trainer.pipeline import loss_of
 from gigafactory.spec.layout import Layout
 
 if TYPE_CHECKING:
@@ -24,6 +25,8 @@ SIZES: Final = (2**10, 2**14, 2**17, 2**19, 2**20, 2**22)  # bytes of the whole 
 LARGE_SIZES: Final = (2**24, 2**26)
 MANY, FEW = 9, 3  # calls of short and of long messages, of which the median counts
 LONG: Final = 2**20
+DEPTHS: Final = (1, 3)  # layers of models that are all launching
+FEW_TOKENS: Final = 4
 
 
 def exchanges(device: torch.device, *, quick: bool) -> list[Probe]:
@@ -42,7 +45,7 @@ def exchanges(device: torch.device, *, quick: bool) -> list[Probe]:
         for size in sizes
     ]
     found += [Probe({"bytes": float(size)}, _sends(size, device)) for size in sizes]
-    return [*found, tensor_launches(device)]
+    return [*found, *(tensor_launches(layers, device) for layers in DEPTHS)]
 
 
 def _collectives(
@@ -95,26 +98,23 @@ def _sends(size: int, device: torch.device) -> Callable[[Clock], dict[str, float
     return calls
 
 
-def tensor_launches(device: torch.device) -> Probe:
-    """Return a tensor-parallel layer so small that it is all launching, without its waiting.
+def tensor_launches(layers: int, device: torch.device) -> Probe:
+    """Return a tensor-parallel model so small that it is all launching, without its waiting.
 
-    A rank waits for others asleep, so that its own clock tells what dispatching takes.
+    A rank waits for others asleep, so that its own clock tells what dispatching takes. What layers
+    do not explain are the ends: embedding, logits, loss.
     """
     ranks = dist.get_world_size()
-    hidden = 32 * ranks
-    model = layer_model(hidden)
-    layout = Layout(data_parallel=1, tensor_parallel=ranks, global_batch_size=1, seq_len=4)
+    model = layer_model(HEAD * ranks, layers=layers)
+    layout = Layout(data_parallel=1, tensor_parallel=ranks, global_batch_size=1, seq_len=FEW_TOKENS)
     stage = Transformer(model).to(device)
     tensor.spread(stage, layout, mesh.meshes(layout, device.type))
-    (block,) = stage.layers.values()
-    x = torch.randn(1, 4, hidden, device=device, requires_grad=True)
-    cos, sin = rotations(model, 4, device)
-    inputs, grad = [x, *block.parameters()], torch.randn_like(x)
+    tokens = torch.zeros(1, FEW_TOKENS, dtype=torch.int64, device=device)
 
-    def calls(clock: Clock) -> dict[str, float]:
-        out: list[torch.Tensor] = []
-        ahead = clock.seconds(lambda: out.append(block(x, cos, sin)))
-        back = clock.seconds(lambda: torch.autograd.grad(out[0], inputs, grad))
-        return {"tensor_launches": ahead, "tensor_launches_backward": back}
+    def both() -> None:
+        with loss_parallel():
+            loss_of(stage(tokens), tokens).backward()  # type: ignore[no-untyped-call]
+        for parameter in stage.parameters():
+            parameter.grad = None
 
-    return Probe({"hidden": hidden, "ranks": float(ranks)}, calls)
+    return Probe({"layers": float(layers)}, lambda clock: {"tensor_launches": clock.seconds(both)})
