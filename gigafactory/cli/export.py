@@ -58,13 +58,20 @@ def export(
             site["controller"] = controller
         _write_cluster(source, out, site, as_json=as_json)
         return
+    _refuse_of_clusters(to, cloud=cloud, controller=controller)
+    order = _order(Path(source), training, float(rope_base), gpus_per_node)
+    content, path = _content(order, to, out, given, run_folder or "")
+    _deliver(order, to, content, path, as_json=as_json)
+
+
+def _refuse_of_clusters(to: str, *, cloud: bool, controller: str | None) -> None:
+    """Refuse options that only a cluster's export has."""
+    from gigafactory.errors import SpecError
+
     if cloud or controller is not None:
         option = "cloud" if cloud else "controller"
         rule = f"{option} must go with --to slurm-cluster, not {to}"
         raise SpecError(f"export: {rule}", field=option)
-    order = _order(Path(source), training, float(rope_base), gpus_per_node)
-    content, path = _content(order, to, out, given, run_folder or "")
-    _deliver(order, to, content, path, as_json=as_json)
 
 
 def _check(to: str, pods: dict[str, Any], run_folder: str | None) -> None:

@@ -96,6 +96,8 @@ def _repeated(x: Tensor, groups: int) -> Tensor:
     if groups == 1:
         return x
     batch, heads, length, width = x.shape
-    return x[:, :, None].expand(batch, heads, groups, length, width).reshape(
-        batch, heads * groups, length, width
+    return (
+        x[:, :, None]
+        .expand(batch, heads, groups, length, width)
+        .reshape(batch, heads * groups, length, width)
     )

@@ -190,9 +190,7 @@ class Checkpoints:
         self._settled.wait()
         dist.barrier(group=self._group)
 
-    def _settle(
-        self, done: Future[Any], step: int, extra: dict[str, Any], begun: float
-    ) -> None:
+    def _settle(self, done: Future[Any], step: int, extra: dict[str, Any], begun: float) -> None:
         """Make a written checkpoint stand, or remove what is there of it."""
         try:
             self._ended(self._settled_as(done, step, extra, begun))

@@ -140,9 +140,7 @@ class Optimizer:
         return told
 
 
-def _piece(
-    stage: Transformer, name: str, parameter: nn.Parameter, ranks_of_stage: int
-) -> _Piece:
+def _piece(stage: Transformer, name: str, parameter: nn.Parameter, ranks_of_stage: int) -> _Piece:
     kept = parameter_name(stage.spec, name)
     copy = kept != name  # the first stage holds it as well, and answers for it
     share = 0.0 if copy else num_pieces(parameter) / ranks_of_stage

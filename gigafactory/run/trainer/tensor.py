@@ -167,7 +167,9 @@ def _hand_over(
     layer.register_forward_hook(after)
 
 
-def _distribute(module: nn.Module, mesh: DeviceMesh, placements: dict[str, list[Placement]]) -> None:
+def _distribute(
+    module: nn.Module, mesh: DeviceMesh, placements: dict[str, list[Placement]]
+) -> None:
     for name, cuts in placements.items():
         parameter = getattr(module, name)
         if parameter is not None:

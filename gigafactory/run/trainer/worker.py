@@ -101,9 +101,7 @@ def _train(folder: RunFolder, recorder: Recorder) -> None:
     dist.destroy_process_group()
 
 
-def _end(
-    folder: RunFolder, recorder: Recorder, loop: Loop, state: str, asked: list[str]
-) -> None:
+def _end(folder: RunFolder, recorder: Recorder, loop: Loop, state: str, asked: list[str]) -> None:
     """Save what was trained, and say how it ended."""
     if recorder.rank == 0 and state == "stopped":
         recorder.event("signal", detail=asked[0] if asked else STOP, step=loop.progress.step)
@@ -142,7 +140,9 @@ def _data(folder: RunFolder, plan: Plan, rank: int) -> Any:
     from gigafactory.run.trainer.data import Dataset
 
     seed = folder.training().seed
-    return Dataset.open(folder.path / DATA, seq_len=plan.layout.seq_len, seed=seed, verify=rank == 0)
+    return Dataset.open(
+        folder.path / DATA, seq_len=plan.layout.seq_len, seed=seed, verify=rank == 0
+    )
 
 
 def _tell_start(recorder: Recorder) -> None:
