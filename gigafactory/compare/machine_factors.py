@@ -118,7 +118,7 @@ def host_of(seconds: float) -> dict[str, Factor]:
 
 def elementwise(
     told: Measurements, layers: Layers, precision: str, launching: dict[str, Factor]
-) -> dict[str, Factor]:  # noqa: E501
+) -> dict[str, Factor]:
     """Return element-wise traffic over the count, from whole layers less products and attention.
 
     Raises:
@@ -236,7 +236,7 @@ def repeats_over_law(
 
 def _layers(told: Measurements, precision: str) -> list[Sample]:
     found = [s for s in told.samples if s.kernel == f"layer.{precision}"]
-    if len(found) < 2:  # noqa: PLR2004 - one layer has no spread
+    if len(found) < 2:
         raise SpecError(f"calibrate: layer.{precision} must have at least 2 shapes, got "
                         f"{len(found)}", field="layer")  # fmt: skip
     return found
