@@ -58,7 +58,7 @@ def cluster_of(told: Measurements) -> Cluster:
         for precision in told.precisions
     }
     ratios = factors_of.repeats_over_law(told, layers, told.precisions, found)
-    whole = _plain(told, kernels) | found
+    whole = _plain(told, kernels) | found | factors_of.crowding(told, told.precisions[0])
     measured = Measured(
         kernels=replace(kernels, grouped_gemm=experts),
         calibration=_calibration(whole, kernels.accelerator, ratios),

@@ -84,6 +84,15 @@ def probes(device: torch.device, precisions: tuple[str, ...], *, quick: bool) ->
     return found
 
 
+def alone(device: torch.device, precision: str) -> list[Probe]:
+    """Return layers to be measured while all other ranks sleep."""
+    return [
+        _layer({"hidden": float(h), "batch": float(b), "seq": float(LAYER_SEQUENCE)}, "alone",
+               precision, device)
+        for h, b in LAYERS[1:]
+    ]  # fmt: skip
+
+
 def product(m: int, n: int, k: int, precision: str, device: torch.device) -> Probe:
     """Return the three products of a linear layer of m rows, k inputs and n outputs."""
     kind = DTYPES[precision]
