@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -30,7 +30,9 @@ from gigafactory.spec.kernels import (
     KernelFit,
     KernelProvenance,
 )
-from gigafactory.spec.machine import Machine
+
+if TYPE_CHECKING:
+    from gigafactory.spec.machine import Machine
 
 MEMORY = 1e10
 GEMM = GemmKernel(
@@ -132,7 +134,11 @@ def _layers(told: Measurements) -> list[tuple[str, dict[str, float], float]]:
             both = layers.seconds(shape, "fp32", {})
             found += [(f"{kernel}.fp32", shape, both.forward * part),
                       (f"{kernel}_backward.fp32", shape, both.backward * part)]  # fmt: skip
-    for hidden, width, tokens in ((64.0, 256.0, 256.0), (96.0, 384.0, 512.0), (128.0, 512.0, 1024.0)):
+    for hidden, width, tokens in (
+        (64.0, 256.0, 256.0),
+        (96.0, 384.0, 512.0),
+        (128.0, 512.0, 1024.0),
+    ):
         shape = {"hidden": hidden, "width": width, "tokens": tokens, "experts": 8.0, "top_k": 2.0}
         law: Any = _experts_law(shape, machine, "fp32")(EXPERTS)
         found += [("experts.fp32", shape, law.forward),

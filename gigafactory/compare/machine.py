@@ -42,7 +42,9 @@ def cluster_of(told: Measurements) -> Cluster:
         SpecError: Samples that are too few or cannot be.
     """
     kernels = _kernels(told)
-    bare = _cluster(told, Measured(kernels=kernels, calibration=_calibration(_plain(told, kernels))))
+    bare = _cluster(
+        told, Measured(kernels=kernels, calibration=_calibration(_plain(told, kernels)))
+    )
 
     def machine_with(more: dict[str, Factor]) -> Machine:
         return _machine_with(bare, more)
@@ -151,7 +153,7 @@ def _plain(told: Measurements, kernels: KernelFit) -> dict[str, Factor]:
     if kernels.collectives:
         gathers = [c.bytes_per_s for c in kernels.collectives.values() if c.kind == "all_gather"]
         found |= known(f"link_share.{SOFTWARE}", send_law(told)[1] / max(gathers), 1.0, 0.0,
-                       "rate of a message from rank to rank over that of an all-gather")  # fmt: skip
+                       "rate of a message between ranks over that of an all-gather")  # fmt: skip
     return found
 
 
@@ -170,7 +172,8 @@ def _cluster(told: Measurements, measured: Measured) -> Cluster:
         title=f"{told.processor}, {told.threads} of {told.cores} cores",
         vendor=told.processor.split()[0] if told.processor else "unknown",
         peak_flops_per_s={
-            precision: kernel.peak_flops_per_s for precision, kernel in measured.kernels.gemm.items()
+            precision: kernel.peak_flops_per_s
+            for precision, kernel in measured.kernels.gemm.items()
         },
         memory_bytes=told.memory_bytes,
         memory_bytes_per_s=memory_bytes_per_s(told),

@@ -36,7 +36,9 @@ if TYPE_CHECKING:
 SOFTWARE: Final = "gigafactory"
 PASSES: Final = 1.0 + HOST_BACKWARD
 LEAST_S: Final = 1e-9
-OPTIMIZER_COUNT: Final = 40.0  # norm 4; clipping 8; weight, gradient, two moments read, three written
+OPTIMIZER_COUNT: Final = (
+    40.0  # norm 4; clipping 8; weight, gradient, two moments read, three written
+)
 LOSS_COUNT: Final = 36.0  # log-softmax, its gradient and the loss's: nine passes in fp32
 
 
@@ -57,9 +59,7 @@ class Layers:
 
     machine_with: Callable[[dict[str, Factor]], Machine]
 
-    def seconds(
-        self, shape: dict[str, float], precision: str, factors: dict[str, Factor]
-    ) -> Both:
+    def seconds(self, shape: dict[str, float], precision: str, factors: dict[str, Factor]) -> Both:
         """Return what the step model says of a dense layer."""
         case = layer_case(shape, precision)
         machine = self.machine_with(factors)
@@ -114,10 +114,12 @@ def tensor_host(told: Measurements, launching: float) -> dict[str, Factor]:
 def host_of(seconds: float) -> dict[str, Factor]:
     """Return the factor of launching."""
     return known(f"host_layer_s.{SOFTWARE}", seconds, 4e-4, 0.0,
-                 "host time to launch one forward layer, measured with a layer of a few tokens")  # fmt: skip
+                 "host time to launch one forward layer, measured with a tiny one")  # fmt: skip
 
 
-def elementwise(told: Measurements, layers: Layers, precision: str, launching: dict[str, Factor]) -> dict[str, Factor]:  # noqa: E501
+def elementwise(
+    told: Measurements, layers: Layers, precision: str, launching: dict[str, Factor]
+) -> dict[str, Factor]:
     """Return element-wise traffic over the count, from whole layers less products and attention.
 
     Raises:
@@ -125,8 +127,12 @@ def elementwise(told: Measurements, layers: Layers, precision: str, launching: d
     """
     found = []
     for sample in _layers(told, precision):
-        none = layers.seconds(sample.shape, precision, launching | elementwise_of(precision, 0.0, 0.0))
-        once = layers.seconds(sample.shape, precision, launching | elementwise_of(precision, 1.0, 0.0))
+        none = layers.seconds(
+            sample.shape, precision, launching | elementwise_of(precision, 0.0, 0.0)
+        )
+        once = layers.seconds(
+            sample.shape, precision, launching | elementwise_of(precision, 1.0, 0.0)
+        )
         taken = _both_s(told, f"layer.{precision}", sample.shape)
         found.append((taken - sum(none)) / (sum(once) - sum(none)))
     value, spread = float(np.median(found)), float(np.std(found))
@@ -190,7 +196,9 @@ def _experts_law(
 
     def law(kernel: GroupedGemmKernel) -> op.Seconds:
         mine = replace(rates, grouped=kernel)
-        both = op.sum_seconds([op.expert_matmuls_time_s(s, mine), op.expert_traffic_time_s(s, mine)])
+        both = op.sum_seconds(
+            [op.expert_matmuls_time_s(s, mine), op.expert_traffic_time_s(s, mine)]
+        )
         return op.Seconds(float(np.sum(both.forward)), float(np.sum(both.backward)))
 
     return law
@@ -247,7 +255,7 @@ def repeats_over_law(
 
 def _layers(told: Measurements, precision: str) -> list[Sample]:
     found = [s for s in told.samples if s.kernel == f"layer.{precision}"]
-    if len(found) < 2:  # noqa: PLR2004 - one layer has no spread
+    if len(found) < 2:
         raise SpecError(f"calibrate: layer.{precision} must have at least 2 shapes, got "
                         f"{len(found)}", field="layer")  # fmt: skip
     return found

@@ -55,9 +55,7 @@ def product_points(told: Measurements, precision: str) -> Points:
     ]
     for one in three:
         require_growth(one, "m", "n", "k")
-    forward, inputs, weights = (
-        np.stack([one["m"], one["n"], one["k"]]) for one in three
-    )
+    forward, inputs, weights = (np.stack([one["m"], one["n"], one["k"]]) for one in three)
     # As `cost.operators.products_time_s` turns them.
     m, n, k = np.concatenate([forward, inputs[[0, 2, 1]], weights[[2, 1, 0]]], axis=1)
     time = np.concatenate([one.time_s for one in three])

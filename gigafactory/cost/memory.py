@@ -127,7 +127,7 @@ def mlp_activation_bytes(s: Shape, width: Column, rates: Rates) -> Column:
 
 
 def inner_bytes(s: Shape, rates: Rates) -> Column:
-    """Return bytes kept per element of an MLP's inner width; eager also what the gate multiplies."""
+    """Return bytes kept per element of an MLP's inner width, eager what the gate multiplies too."""
     matrices = 1.0 + s.gated + (s.gated if rates.features.eager else 0.0)
     return rates.activation_bytes * matrices + rates.saved_bytes
 
@@ -138,7 +138,9 @@ def expert_activation_bytes(s: Shape, rates: Rates) -> Column:
     Source: Megatron-Core MoE, arXiv 2603.07685 (rows weighted before the second product need not
     be kept after it).
     """
-    ends = rates.saved_bytes + (rates.activation_bytes if rates.features.keeps_expert_outputs else 0.0)
+    ends = rates.saved_bytes + (
+        rates.activation_bytes if rates.features.keeps_expert_outputs else 0.0
+    )
     inner = inner_bytes(s, rates) / s.etp
     return s.expert_rows * (ends * s.hidden + inner * s.expert_ffn)
 
@@ -226,7 +228,9 @@ def held_bytes(s: Shape, grid: Grid, held: Parameters, rates: Rates) -> Held:
     buffers = np.where(sharded, gathered_bytes(s, held, rates), 0.0)
     if rates.features.fully_sharded:
         # Under a pipeline a stage stays gathered, its gradients unreduced, until the step's end.
-        whole = s.layers / grid.pp * (held.dense + held.expert) * (rates.stored_bytes + REDUCED_BYTES)
+        whole = (
+            s.layers / grid.pp * (held.dense + held.expert) * (rates.stored_bytes + REDUCED_BYTES)
+        )
         buffers = np.where(sharded & (grid.pp > 1), whole, buffers)
     return Held(
         dense=state_bytes(grid.sharding, ranks, grid.shard * s.cp, rates),

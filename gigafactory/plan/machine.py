@@ -37,9 +37,7 @@ def precisions(machine: Machine) -> tuple[str, ...]:
     return tuple(p for p, dtype in KERNEL_DTYPE.items() if dtype in machine.kernels.gemm)
 
 
-def rates_of(
-    machine: Machine, precision: str, head_dim: int, *, busy: int | None = None
-) -> Rates:
+def rates_of(machine: Machine, precision: str, head_dim: int, *, busy: int | None = None) -> Rates:
     """Return how fast this machine works at one precision.
 
     Args:
@@ -142,9 +140,7 @@ def _attention(machine: Machine, head_dim: int, precision: str) -> AttentionKern
     kernel = attention_kernel(machine.kernels, head_dim)
     generation = machine.software.features.attention
     measured = f"{generation}.{machine.kernels.accelerator}"
-    share = machine.calibration.lookup(
-        "attention", f"{measured}.{precision}", measured, generation
-    )
+    share = machine.calibration.lookup("attention", f"{measured}.{precision}", measured, generation)
     return replace(kernel, forward_flops_per_s=kernel.forward_flops_per_s * share)
 
 

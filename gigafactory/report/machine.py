@@ -45,7 +45,9 @@ def noise(told: Measurements) -> dict[str, dict[str, float]]:
         middle = float(np.median(sample.seconds))
         found.setdefault(sample.kernel, []).extend(s / middle - 1.0 for s in sample.seconds)
     return {
-        kernel: {q: float(np.quantile(off, p)) for q, p in (("p10", 0.1), ("p50", 0.5), ("p90", 0.9))}
+        kernel: {
+            q: float(np.quantile(off, p)) for q, p in (("p10", 0.1), ("p50", 0.5), ("p90", 0.9))
+        }
         for kernel, off in found.items()
     }
 

@@ -40,7 +40,9 @@ def exchanges(device: torch.device, *, quick: bool) -> list[Probe]:
         groups[2] = pairs[rank // 2]
     sizes = SIZES if quick else SIZES + LARGE_SIZES
     found = [
-        Probe({"bytes": float(size), "group": float(count)}, _collectives(group, count, size, device))
+        Probe(
+            {"bytes": float(size), "group": float(count)}, _collectives(group, count, size, device)
+        )
         for count, group in sorted(groups.items())
         for size in sizes
     ]
