@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -30,7 +30,9 @@ from gigafactory.spec.kernels import (
     KernelFit,
     KernelProvenance,
 )
-from gigafactory.spec.machine import Machine
+
+if TYPE_CHECKING:
+    from gigafactory.spec.machine import Machine
 
 MEMORY = 1e10
 GEMM = GemmKernel(
@@ -47,6 +49,7 @@ LINKS = {
     for kind in KINDS
 }
 ELEMENTWISE, HOST_S, TENSOR_S, ENDS_S, BACKWARD = 1.4, 4e-4, 5e-3, 4e-3, 2.2
+LOST = 0.2  # of a rank's time, to the other one
 LOGIT_BYTES, STEP_BYTES = 50.0, 44.0
 PRODUCTS = [(m, n, k) for m in (64, 256, 1024) for n in (96, 384) for k in (128, 512)]
 LAYERS = [{"hidden": h, "batch": b, "seq": 256.0} for h, b in ((96.0, 2.0), (256.0, 4.0))]
@@ -115,6 +118,7 @@ def truth(told: Measurements) -> Machine:
     factors |= host_of(HOST_S) | elementwise_of("fp32", ELEMENTWISE, 0.0)
     factors |= known(f"host_tensor_s.{SOFTWARE}", TENSOR_S, TENSOR_S, 0.0, "made")
     factors |= known(f"host_tensor_ends_s.{SOFTWARE}", ENDS_S, ENDS_S, 0.0, "made")
+    factors |= known("crowding", LOST, LOST, 0.0, "made")
     measured = Measured(kernels=kernels, calibration=fits._calibration(factors))
     return machines.machine(fits._cluster(given, measured), SOFTWARE)
 
@@ -123,12 +127,18 @@ def _layers(told: Measurements) -> list[tuple[str, dict[str, float], float]]:
     machine = truth(told)
     layers = Layers(lambda _: machine)
     found: list[tuple[str, dict[str, float], float]] = []
-    for kernel, shapes in (("layer", LAYERS), ("launches", [TINY])):
+    for kernel, shapes, part in (
+        ("layer", LAYERS, 1.0), ("launches", [TINY], 1.0), ("alone", LAYERS, 1.0 - LOST),
+    ):  # fmt: skip
         for shape in shapes:
             both = layers.seconds(shape, "fp32", {})
-            found += [(f"{kernel}.fp32", shape, both.forward),
-                      (f"{kernel}_backward.fp32", shape, both.backward)]  # fmt: skip
-    for hidden, width, tokens in ((64.0, 256.0, 256.0), (96.0, 384.0, 512.0), (128.0, 512.0, 1024.0)):
+            found += [(f"{kernel}.fp32", shape, both.forward * part),
+                      (f"{kernel}_backward.fp32", shape, both.backward * part)]  # fmt: skip
+    for hidden, width, tokens in (
+        (64.0, 256.0, 256.0),
+        (96.0, 384.0, 512.0),
+        (128.0, 512.0, 1024.0),
+    ):
         shape = {"hidden": hidden, "width": width, "tokens": tokens, "experts": 8.0, "top_k": 2.0}
         law: Any = _experts_law(shape, machine, "fp32")(EXPERTS)
         found += [("experts.fp32", shape, law.forward),

@@ -21,7 +21,7 @@ def calibrate(
     name: Annotated[str, typer.Option(help="Of the machine; default: its host name.")] = "",
     as_json: Annotated[bool, typer.Option("--json", help="One line of JSON.")] = False,
 ) -> None:
-    """Measure this machine's kernels and exchanges into a cluster file for `giga plan --cluster`."""
+    """Measure this machine's kernels and exchanges into a file for `giga plan --cluster`."""
     from gigafactory.catalog import files
     from gigafactory.compare.machine import cluster_of
     from gigafactory.run.measure.machine import measure

@@ -156,7 +156,7 @@ def _default_software(cluster: Cluster | None) -> str:
 
 
 def _precision(options: Options, machine: Machine) -> str:
-    """Return the precision asked for, bf16 where none is, the fastest one where there is no bf16."""
+    """Return the precision asked for, else bf16, else the fastest one there is."""
     if options.precision and options.precision != ANY_PRECISION:
         return options.precision
     kernels = machine.kernels.gemm

@@ -60,7 +60,7 @@ def cluster_of(told: Measurements) -> Cluster:
         for precision in told.precisions
     }
     ratios = factors_of.repeats_over_law(told, layers, told.precisions, found)
-    whole = _plain(told, kernels) | found
+    whole = _plain(told, kernels) | found | factors_of.crowding(told, told.precisions[0])
     measured = Measured(
         kernels=replace(kernels, grouped_gemm=experts),
         calibration=_calibration(whole, kernels.accelerator, ratios),
@@ -153,7 +153,7 @@ def _plain(told: Measurements, kernels: KernelFit) -> dict[str, Factor]:
     if kernels.collectives:
         gathers = [c.bytes_per_s for c in kernels.collectives.values() if c.kind == "all_gather"]
         found |= known(f"link_share.{SOFTWARE}", send_law(told)[1] / max(gathers), 1.0, 0.0,
-                       "rate of a message from rank to rank over that of an all-gather")  # fmt: skip
+                       "rate of a message between ranks over that of an all-gather")  # fmt: skip
     return found
 
 

@@ -18,6 +18,7 @@ from gigafactory.cost import operators as op
 from gigafactory.cost.layer import HOST_BACKWARD, layer_parts
 from gigafactory.errors import SpecError
 from gigafactory.plan.cases import Case, columns
+from gigafactory.plan.crowding import CROWDING
 from gigafactory.plan.machine import rates_of
 from gigafactory.run.measure.shapes import TINY, layer_model
 from gigafactory.spec.calibration import Factor
@@ -113,7 +114,7 @@ def tensor_host(told: Measurements, launching: float) -> dict[str, Factor]:
 def host_of(seconds: float) -> dict[str, Factor]:
     """Return the factor of launching."""
     return known(f"host_layer_s.{SOFTWARE}", seconds, 4e-4, 0.0,
-                 "host time to launch one forward layer, measured with a layer of a few tokens")  # fmt: skip
+                 "host time to launch one forward layer, measured with a tiny one")  # fmt: skip
 
 
 def elementwise(
@@ -217,6 +218,24 @@ def passes(told: Measurements) -> dict[str, Factor]:
         f"optimizer_bytes.{SOFTWARE}", float(np.median(per_parameter)), OPTIMIZER_COUNT, 0.0,
         "bytes per parameter of norm, clipping and AdamW at the memory's rate",
     )  # fmt: skip
+
+
+def crowding(told: Measurements, precision: str) -> dict[str, Factor]:
+    """Return the share of a rank's time that the others of its node cost it, where it was measured.
+
+    A rank that is faster among others than alone was measured in noise: nothing is lost then.
+    """
+    shapes = [s.shape for s in told.samples if s.kernel == f"alone.{precision}"]
+    if not shapes:
+        return {}
+    shares = [
+        _both_s(told, f"alone.{precision}", shape) / _both_s(told, f"layer.{precision}", shape)
+        for shape in shapes
+    ]
+    lost = max(1.0 - float(np.median(shares)), 0.0)
+    return known(CROWDING, lost, 0.0, float(np.std(shares)),
+                 "share of a rank's time lost to the others of its node: whole layers of one rank "
+                 "alone over those of all at once")  # fmt: skip
 
 
 def repeats_over_law(

@@ -127,7 +127,7 @@ def mlp_activation_bytes(s: Shape, width: Column, rates: Rates) -> Column:
 
 
 def inner_bytes(s: Shape, rates: Rates) -> Column:
-    """Return bytes kept per element of an MLP's inner width; eager also what the gate multiplies."""
+    """Return bytes kept per element of an MLP's inner width, eager what the gate multiplies too."""
     matrices = 1.0 + s.gated + (s.gated if rates.features.eager else 0.0)
     return rates.activation_bytes * matrices + rates.saved_bytes
 

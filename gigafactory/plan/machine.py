@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Final
 from gigafactory.cost.kernels import BACKWARD_FLOPS_RATIO, attention_kernel
 from gigafactory.cost.rates import Rates
 from gigafactory.errors import SpecError
+from gigafactory.plan.crowding import relieved
 
 if TYPE_CHECKING:
     from gigafactory.spec.kernels import AttentionKernel, GemmKernel, GroupedGemmKernel
@@ -37,8 +38,14 @@ def precisions(machine: Machine) -> tuple[str, ...]:
     return tuple(p for p, dtype in KERNEL_DTYPE.items() if dtype in machine.kernels.gemm)
 
 
-def rates_of(machine: Machine, precision: str, head_dim: int) -> Rates:
+def rates_of(machine: Machine, precision: str, head_dim: int, *, busy: int | None = None) -> Rates:
     """Return how fast this machine works at one precision.
+
+    Args:
+        machine: With its software.
+        precision: Of the step.
+        head_dim: Of its attention.
+        busy: Ranks at work in all; None for every rank of each node.
 
     Raises:
         SpecError: The accelerator has no kernels for the precision.
@@ -53,7 +60,7 @@ def rates_of(machine: Machine, precision: str, head_dim: int) -> Rates:
     accelerator, features = machine.cluster.accelerator, machine.software.features
     key, kind = machine.kernels.accelerator, machine.cluster.fabric.kind
     bandwidth = accelerator.memory_bytes_per_s * machine.factor("memory_share", key)
-    return Rates(
+    rates = Rates(
         gemm=_gemm(machine, dtype),
         output_gemm=_gemm(machine, dtype if dtype == "fp32" else "bf16"),
         grouped=_grouped(machine, dtype),
@@ -81,6 +88,7 @@ def rates_of(machine: Machine, precision: str, head_dim: int) -> Rates:
         **_element_bytes(features, precision),
         **{name: _plain_factor(machine, name, precision) for name in PLAIN_FACTORS},
     )
+    return relieved(rates, machine, busy)
 
 
 def _element_bytes(features: Features, precision: str) -> dict[str, float]:

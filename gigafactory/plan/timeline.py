@@ -101,7 +101,7 @@ def timeline(case: Case, machine: Machine) -> Timeline:
             in rounds of pipeline_parallel.
     """
     layout = case.layout
-    rates = rates_of(machine, layout.precision, case.model.head_dim)
+    rates = rates_of(machine, layout.precision, case.model.head_dim, busy=layout.num_gpus)
     shape, grid = columns([case])
     price, parts = price_layer(shape, rates)
     traffic = data_traffic(price, grid, rates)

@@ -1,4 +1,4 @@
-"""One rank of `test_predicted`: trains a few steps of each plan in a folder with the trainer's loop."""
+"""One rank of `test_predicted`: trains a few steps of each plan of a folder as the trainer does."""
 
 from __future__ import annotations
 
@@ -55,7 +55,11 @@ def trained(path: Path, folder: Path) -> dict[str, float]:
         own.append(time.thread_time() - began)
     wall = [record.step_time_s for record in records[1:]]
     memory = records[-1].memory_bytes or 0.0
-    return {"wall_s": float(np.median(wall)), "own_s": float(np.median(own[1:])), "memory_bytes": memory}
+    return {
+        "wall_s": float(np.median(wall)),
+        "own_s": float(np.median(own[1:])),
+        "memory_bytes": memory,
+    }
 
 
 def main() -> None:

@@ -214,7 +214,7 @@ def test_the_expected_time_stays_inside_however_far_the_case_lies(doublings: int
 def test_impossible_widths_spans_and_counts_are_refused() -> None:
     with pytest.raises(SpecError, match="width: factor must be above 0"):
         Width(factor=0.0, reason="a test")
-    with pytest.raises(SpecError, match=r"span: low must not be above high 1\.0, got 2\.0"):
+    with pytest.raises(SpecError, match=r"extent: low must not be above high 1\.0, got 2\.0"):
         Extent(low=2.0, high=1.0)
     with pytest.raises(SpecError, match=r"precision_runs.hopper.fp8 must be above 0"):
         StepCalibration(factors={}, precision_runs={"hopper.fp8": 0})

@@ -5,7 +5,7 @@ from __future__ import annotations
 import datetime as dt
 from dataclasses import replace
 from math import prod
-from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
 import pytest
@@ -16,14 +16,18 @@ from gigafactory.catalog import files, loader, machines
 from gigafactory.compare.machine import cluster_of
 from gigafactory.errors import SpecError
 from gigafactory.plan.cases import Case
-from gigafactory.plan.predict import predict
+from gigafactory.plan.predict import predict, predict_all
 from gigafactory.run.measure.samples import Measurements, Sample
-from gigafactory.spec.cluster import Cluster
 from gigafactory.spec.job import Job
 from gigafactory.spec.layout import Layout
 from gigafactory.spec.model import Model
 from gigafactory.spec.plan import CheckpointPolicy, Plan
 from tests import made_machine
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from gigafactory.spec.cluster import Cluster
 
 MODEL = Model(
     name="small", num_layers=6, hidden_size=192, ffn_hidden_size=512, num_heads=6, num_kv_heads=3,
@@ -78,6 +82,25 @@ def test_a_machine_half_of_whose_time_others_take_is_half_as_fast(cluster: Clust
     slow = predict(case, machines.machine(busy, "gigafactory")).step_time_s.expected
     fast = predict(case, machines.machine(cluster, "gigafactory")).step_time_s.expected
     assert slow == pytest.approx(2.0 * fast, rel=0.02)
+
+
+def test_one_rank_alone_takes_less_than_one_of_two_by_what_crowding_costs(
+    cluster: Cluster,
+) -> None:
+    machine = machines.machine(cluster, "gigafactory")
+    alone = predict(Case(MODEL, layout({"data_parallel": 1})), machine)
+    calm = dict(machine.calibration.factors)
+    del calm["crowding"]
+    crowded = replace(machine, calibration=replace(machine.calibration, factors=calm))
+    among = predict(Case(MODEL, layout({"data_parallel": 1})), crowded)
+    share = alone.step_time_s.expected / among.step_time_s.expected
+    assert share == pytest.approx(1.0 - made_machine.LOST, abs=0.01)
+
+
+def test_cases_of_several_sizes_are_predicted_as_each_alone(cluster: Cluster) -> None:
+    machine = machines.machine(cluster, "gigafactory")
+    cases = [Case(MODEL, layout({"data_parallel": dp})) for dp in (1, 2)]
+    assert predict_all(cases, machine) == [predict(case, machine) for case in cases]
 
 
 def test_the_file_reads_back_equal_and_so_does_a_plan_on_it(
@@ -138,10 +161,12 @@ def test_layers_faster_than_their_products_are_refused(told: Measurements) -> No
         cluster_of(quick)
 
 
-@pytest.mark.parametrize("kernel", ["gemm.fp32", "attention.fp32", "all_gather", "layer.fp32", "loss"])
+@pytest.mark.parametrize(
+    "kernel", ["gemm.fp32", "attention.fp32", "all_gather", "layer.fp32", "loss"]
+)
 def test_a_kernel_with_too_few_shapes_is_refused(kernel: str, told: Measurements) -> None:
     none = tuple(s for s in told.samples if s.kernel != kernel)
-    with pytest.raises(SpecError, match="must have at least|was not measured"):
+    with pytest.raises(SpecError, match=r"must have at least|was not measured"):
         cluster_of(replace(told, samples=none))
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from contextlib import nullcontext
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Final
@@ -20,6 +19,7 @@ from gigafactory.spec.model import Experts
 from gigafactory.spec.run import Training
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
     from contextlib import AbstractContextManager
 
     from gigafactory.run.measure.clock import Clock
@@ -82,6 +82,15 @@ def probes(device: torch.device, precisions: tuple[str, ...], *, quick: bool) ->
     found += [loss(*shape, device) for shape in LOSSES]
     found.append(optimizer(device))
     return found
+
+
+def alone(device: torch.device, precision: str) -> list[Probe]:
+    """Return layers to be measured while all other ranks sleep."""
+    return [
+        _layer({"hidden": float(h), "batch": float(b), "seq": float(LAYER_SEQUENCE)}, "alone",
+               precision, device)
+        for h, b in LAYERS[1:]
+    ]  # fmt: skip
 
 
 def product(m: int, n: int, k: int, precision: str, device: torch.device) -> Probe:

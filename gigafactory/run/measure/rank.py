@@ -18,7 +18,7 @@ import torch.distributed as dist
 
 from gigafactory.run.measure.clock import Clock
 from gigafactory.run.measure.exchanges import exchanges
-from gigafactory.run.measure.probes import DTYPES, Probe, probes
+from gigafactory.run.measure.probes import DTYPES, Probe, alone, probes
 from gigafactory.run.trainer.build import device
 
 if TYPE_CHECKING:
@@ -48,6 +48,19 @@ class Place:
     out: str
 
 
+@dataclass(frozen=True, slots=True)
+class Work:
+    """What is measured in each round.
+
+    Attributes:
+        first_alone: Measured by the first rank, while the others sleep.
+    """
+
+    all_at_once: list[Probe]
+    first_alone: list[Probe]
+    exchanges: list[Probe]
+
+
 def main(arguments: list[str]) -> int:
     """Measure, in step with the other ranks; the first one writes what all found."""
     place = Place(**json.loads(arguments[0]))
@@ -63,9 +76,12 @@ def main(arguments: list[str]) -> int:
     baseline = _resident_bytes(here)
     precisions, left_out = _precisions(here, place.threads)
     clock, waiting = Clock(here, place.threads), Clock(here, place.threads)
-    alone = probes(here, precisions, quick=place.quick)
-    together = exchanges(here, quick=place.quick)
-    _rounds(alone, clock, together, waiting, begun + place.budget_s)
+    work = Work(
+        all_at_once=probes(here, precisions, quick=place.quick),
+        first_alone=alone(here, precisions[0]) if place.ranks > 1 else [],
+        exchanges=exchanges(here, quick=place.quick),
+    )
+    _rounds(work, clock, waiting, begun + place.budget_s)
     told = {
         "baseline_bytes": baseline,
         "free_share": clock.free_share,
@@ -76,18 +92,16 @@ def main(arguments: list[str]) -> int:
         "memory_bytes": _memory_bytes(here, place.ranks),
         "processor": torch.cuda.get_device_name(here) if here.type == "cuda" else "",
     }
-    _write(place, told, alone, together)
+    _write(place, told, work)
     dist.destroy_process_group()
     return 0
 
 
-def _rounds(
-    alone: list[Probe], clock: Clock, together: list[Probe], waiting: Clock, ends: float
-) -> None:
+def _rounds(work: Work, clock: Clock, waiting: Clock, ends: float) -> None:
     """Measure everything once, again and again, until the time is up on the first rank."""
-    for probe, its in [(p, clock) for p in alone] + [(p, waiting) for p in together]:
-        probe.calls(its)  # the first call chooses kernels and takes memory
-    clock.busy_s = clock.wall_s = 0.0
+    first, apart = dist.get_rank() == 0, Clock(clock.device, clock.threads)
+    for probe in [*work.all_at_once, *work.first_alone, *work.exchanges]:
+        probe.calls(waiting)  # the first call chooses kernels and takes memory
     longest = 0.0
     for done in range(MOST_ROUNDS):
         now = time.perf_counter()
@@ -96,10 +110,13 @@ def _rounds(
         dist.broadcast(go_on, 0)
         if not go_on.item():
             return
-        for probe in alone:
+        for probe in work.all_at_once:
             probe.measure(clock)
         dist.barrier()
-        for probe in together:
+        for probe in work.first_alone if first else []:
+            probe.measure(apart)
+        dist.barrier()
+        for probe in work.exchanges:
             probe.measure(waiting)
         longest = max(longest, time.perf_counter() - now)
 
@@ -130,16 +147,20 @@ def _matmul(x: torch.Tensor) -> Callable[[], torch.Tensor]:
     return lambda: x @ x
 
 
-def _write(place: Place, told: dict[str, Any], alone: list[Probe], together: list[Probe]) -> None:
+def _write(place: Place, told: dict[str, Any], work: Work) -> None:
     """Write what all ranks found: of work the mean over ranks, of exchanges the slowest."""
-    mine = [[p.shape, p.seconds] for p in [*alone, *together]]
+    mine = [[p.shape, p.seconds] for p in [*work.all_at_once, *work.exchanges]]
     found: list[Any] = [None] * place.ranks
     dist.all_gather_object(found, (told, mine))
     if place.rank:
         return
-    samples = []
+    samples = [
+        {"kernel": kernel, "shape": p.shape, "seconds": seconds}
+        for p in work.first_alone
+        for kernel, seconds in p.seconds.items()
+    ]
     for index, (shape, seconds) in enumerate(mine):
-        over = statistics.fmean if index < len(alone) else max
+        over = statistics.fmean if index < len(work.all_at_once) else max
         for kernel in seconds:
             repeats = zip(*(ranks[1][index][1][kernel] for ranks in found), strict=True)
             row = {"kernel": kernel, "shape": shape, "seconds": [over(r) for r in repeats]}
