@@ -1,6 +1,6 @@
 #!/bin/bash
 #SBATCH --job-name=giga-tiny
-#SBATCH --comment="gigafactory plan 753e1ba79987"
+#SBATCH --comment="gigafactory plan 896ac871a204"
 #SBATCH --nodes=2
 #SBATCH --ntasks-per-node=1
 #SBATCH --exclusive
