@@ -49,7 +49,7 @@ def cluster(cores: int) -> Cluster:
 
 def plan(model: Model = DENSE, *, steps: int = 4, cores: int = 4, **layout: Any) -> Plan:
     """A plan of so many steps of four sequences."""
-    chosen = {
+    chosen: dict[str, Any] = {
         "data_parallel": 1, "global_batch_size": 4, "seq_len": SEQ_LEN, "precision": "fp32",
         "sharding": "none",
     } | layout  # fmt: skip

@@ -65,7 +65,7 @@ def build(plan: Plan, training: Training) -> Built:
         _settle(stage, plan, training, grids, here)
     modules: list[nn.Module] = list(stages)
     if replicas.by_ddp(layout):
-        modules = [replicas.replicate(stage) for stage in stages]
+        modules = [replicas.Replica(stage) for stage in stages]
     ranks = layout.data_parallel * layout.tensor_parallel
     run = passes(modules, layout, here, grids.group("pipeline") if grids else None)
     if replicas.by_ddp(layout) and layout.data_parallel > 2:

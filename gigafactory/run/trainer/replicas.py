@@ -10,17 +10,21 @@
 
 from __future__ import annotations
 
+import time
 from typing import TYPE_CHECKING, cast
 
 import torch
+from torch.distributed.algorithms.ddp_comm_hooks.default_hooks import allreduce_hook
 from torch.distributed.fsdp import FSDPModule, MixedPrecisionPolicy, fully_shard
 from torch.nn.parallel import DistributedDataParallel
 
+from gigafactory.run.trainer import spans
 from gigafactory.run.trainer.experts import MixtureOfExperts
 from gigafactory.run.trainer.mesh import expert_shard_size
 
 if TYPE_CHECKING:
-    from torch import nn
+    from torch import Tensor, nn
+    from torch._C._distributed_c10d import GradBucket
 
     from gigafactory.run.trainer.mesh import Meshes
     from gigafactory.run.trainer.model import Transformer
@@ -70,9 +74,29 @@ def _mean_over_replicas(experts: FSDPModule, layout: Layout) -> None:
         experts.set_force_sum_reduction_for_comms(enable=True)
 
 
-def replicate(transformer: Transformer) -> DistributedDataParallel:
-    """Return a model that averages its gradients over all ranks while it goes backwards."""
-    return DistributedDataParallel(transformer, gradient_as_bucket_view=True)
+class Replica(DistributedDataParallel):
+    """A model that averages its gradients over all ranks while it goes backwards.
+
+    Attributes:
+        ready_at: When the gradients of the last bucket were there; what follows is waiting.
+    """
+
+    def __init__(self, transformer: Transformer) -> None:
+        super().__init__(transformer, gradient_as_bucket_view=True)
+        self.ready_at = 0.0
+        # DDP reads annotations, and does not know those that are text: a lambda has none.
+        self.register_comm_hook(self, lambda replica, bucket: _averaged(replica, bucket))
+
+
+def _averaged(replica: Replica, bucket: GradBucket) -> torch.futures.Future[Tensor]:
+    replica.ready_at = time.perf_counter()
+    return allreduce_hook(replica.process_group, bucket)
+
+
+def count_waiting(module: nn.Module) -> None:
+    """Count the time since a replica's gradients were there as their communication."""
+    if isinstance(module, Replica):
+        spans.waited("data_comm", time.perf_counter() - module.ready_at)
 
 
 def prepare(module: nn.Module, layout: Layout, *, last: bool) -> None:
