@@ -2,29 +2,39 @@
 
 PYTHON ?= python3
 GIGA_PLAN := plan grok-1 --cluster gigafactory --tokens 15e12
+GIGA_SMALL := --tokens 200e3 --global-batch-tokens 2048
+CRASH_AT := 40
 
 BIN := .venv/bin
 # Quiet, unless something goes wrong; told to pip here so that a user's own settings stay untouched.
 PIP_INSTALL := $(BIN)/python -m pip --disable-pip-version-check --no-input install -qq -c constraints.txt
+TARGETS_INSTALL := $(BIN)/python -m pip --disable-pip-version-check --no-input install -qq --no-deps \
+  --ignore-requires-python --upgrade --target .venv/targets
 FLOORS_COVERED := spec cost plan
 
 .NOTPARALLEL:  # two targets share one .venv
 .DEFAULT_GOAL := help
-.PHONY: help run test check docs bench readme dist clean
+.PHONY: help run test check docs bench readme targets dist clean
 
 help:
-	@echo "make run     plan Grok-1 on 100,000 H100; the page goes to out/plan.html"
+	@echo "make run     plan Grok-1 on 100,000 H100 (the page goes to out/plan.html), then train a small one here"
 	@echo "make test    all tests, and the coverage of $(FLOORS_COVERED)"
 	@echo "make check   ruff, mypy --strict, import-linter"
 	@echo "make docs    the documentation, in docs/_build/html"
 	@echo "make bench   speed and accuracy, measured here"
 	@echo "make readme  README.md from docs/README.in.md"
+	@echo "make targets the engines that exports are read back by, in .venv/targets"
 	@echo "make dist    wheel and source archive, in dist/"
 	@echo "make clean   remove .venv and all that was made"
 
 run: .venv/run.stamp
 	@mkdir -p out
 	@$(BIN)/giga $(GIGA_PLAN) --html out/plan.html -o out/plan.toml
+	@rm -rf out/run
+	@$(BIN)/giga calibrate --quick --out out/machine.toml
+	@$(BIN)/giga plan grok-tiny --cluster out/machine.toml $(GIGA_SMALL) -o out/small.toml > out/small.txt
+	@$(BIN)/giga run out/small.toml --on local --out out/run --crash-at $(CRASH_AT) --checkpoint-interval 10
+	@$(BIN)/giga compare out/run
 
 test: .venv/dev.stamp
 	@$(BIN)/python -m pytest --cov --cov-report=
@@ -50,6 +60,14 @@ readme: .venv/dev.stamp
 	@$(BIN)/python docs/build_picture.py
 	@$(BIN)/python docs/build_readme.py
 
+# Without their dependencies: PyTorch stands in the tests' own environment.
+targets: .venv/targets.stamp
+
+.venv/targets.stamp: .venv/dev.stamp tests/targets.txt
+	@$(TARGETS_INSTALL) -r tests/targets.txt
+	@$(TARGETS_INSTALL) --python-version 3.12 --only-binary=:all: megatron-core==0.19.2
+	@touch $@
+
 dist: .venv/dev.stamp
 	@$(BIN)/python -m build --outdir dist
 
@@ -67,7 +85,7 @@ clean:
 
 .venv/run.stamp: .venv/pip.stamp pyproject.toml constraints.txt
 	@echo "Installing into .venv (once)" >&2
-	@$(PIP_INSTALL) -e '.[report]'
+	@$(PIP_INSTALL) -e '.[report,train]'
 	@touch $@
 
 .venv/dev.stamp: .venv/pip.stamp pyproject.toml constraints.txt

@@ -8,7 +8,18 @@ from typing import NoReturn
 
 import typer
 
-from gigafactory.cli import calibrate, catalog, explain, plan, predict, run
+from gigafactory.cli import (
+    calibrate,
+    catalog,
+    compare,
+    explain,
+    export,
+    plan,
+    predict,
+    run,
+    serve,
+    watch,
+)
 from gigafactory.errors import DoesNotFit, GigafactoryError, SpecError
 
 app = typer.Typer(
@@ -22,8 +33,12 @@ app = typer.Typer(
 app.command("plan")(plan.plan)
 app.command("predict")(predict.predict)
 app.command("explain")(explain.explain)
+app.command("export")(export.export)
 app.command("run")(run.run)
+app.command("watch")(watch.watch)
+app.command("compare")(compare.compare)
 app.command("calibrate")(calibrate.calibrate)
+app.command("serve")(serve.serve)
 app.command("catalog")(catalog.command)
 
 

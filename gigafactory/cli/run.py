@@ -20,7 +20,7 @@ Count = int | None
 def run(
     plan: Annotated[Path, typer.Argument(help="Plan file of `giga plan -o`.")],
     out: Annotated[Path, typer.Option(help="Run folder.")],
-    on: Annotated[str, typer.Option(help="local: this machine.")] = "local",
+    on: Annotated[str, typer.Option(help="local: this machine; slurm.")] = "local",
     resume: Annotated[bool, typer.Option("--resume", help="Go on with the run in --out.")] = False,
     data: Annotated[
         str | None, typer.Option(help="Text or JSONL file, or a folder; default: Python's own.")
@@ -34,7 +34,7 @@ def run(
     learning_rate: Annotated[float | None, typer.Option(help="Peak.")] = None,
     warmup_steps: Annotated[Count, typer.Option(help="Default: 2 % of the run.")] = None,
     evaluate_every: Annotated[Count, typer.Option(help="Steps; default: ten times.")] = None,
-    compile: Annotated[  # noqa: A002
+    compile: Annotated[
         bool | None, typer.Option("--compile/--no-compile", help="torch.compile the layers.")
     ] = None,
     max_restarts: Annotated[Count, typer.Option(help="After failures.")] = None,
@@ -46,6 +46,18 @@ def run(
         str | None, typer.Option(help="continue or stop: a checkpoint that cannot be written.")
     ] = None,
     crash_at: Annotated[Count, typer.Option(help="Drill: kill a rank before this step.")] = None,
+    partition: Annotated[str, typer.Option(help="Slurm; default: the site's.")] = "",
+    account: Annotated[str, typer.Option(help="Slurm; default: yours.")] = "",
+    time: Annotated[
+        str, typer.Option(help="Slurm: limit of one stay; default: the predicted end.")
+    ] = "",
+    nodes_spare: Annotated[int, typer.Option(help="Slurm: nodes held for failed ones.")] = 0,
+    sbatch_option: Annotated[
+        list[str] | None, typer.Option(help="Slurm: any option of sbatch; may be repeated.")
+    ] = None,
+    detach: Annotated[
+        bool, typer.Option("--detach", help="Slurm: submit and leave; `giga watch` looks.")
+    ] = False,
     as_json: Annotated[bool, typer.Option("--json", help="One line of JSON.")] = False,
 ) -> None:
     """Train a plan; exit 0 finished or stopped by a signal, 1 failed."""
@@ -58,19 +70,36 @@ def run(
         "checkpoint_failure": checkpoint_failure,
     }  # fmt: skip
     given = {name: value for name, value in asked.items() if value is not None}
-    result = _trained(plan, steps, out, _executor(on), given, resume=resume)
+    wishes = {
+        "partition": partition, "account": account, "time": time, "nodes_spare": nodes_spare,
+        "extra": tuple(sbatch_option or ()),
+    }  # fmt: skip
+    executor = _executor(
+        on, {name: value for name, value in wishes.items() if value}, detach=detach
+    )
+    result = _trained(plan, steps, out, executor, given, resume=resume, detach=detach)
+    if result is None:
+        _print_job(out, as_json=as_json)
+        return
     _print(result, out, as_json=as_json)
     raise typer.Exit(1 if result.state == "failed" else 0)
 
 
-def _executor(on: str) -> Executor:
+def _executor(on: str, wishes: dict[str, Any], *, detach: bool) -> Executor:
     from gigafactory.errors import SpecError
 
-    if on == "local":
-        from gigafactory.run.local import LocalExecutor
+    if on == "slurm":
+        from gigafactory.run.slurm import Request, SlurmExecutor
 
-        return LocalExecutor()
-    raise SpecError(f"run: on must be local, got {on!r}", field="on")
+        return SlurmExecutor(Request(**wishes), tell=lambda line: typer.echo(line, err=True))
+    if on != "local":
+        raise SpecError(f"run: on must be local or slurm, got {on!r}", field="on")
+    for name in (*wishes, *(("detach",) if detach else ())):
+        option = {"extra": "sbatch_option"}.get(name, name)
+        raise SpecError(f"run: {option} must go with --on slurm, not local", field=option)
+    from gigafactory.run.local import LocalExecutor
+
+    return LocalExecutor()
 
 
 def _trained(
@@ -81,7 +110,9 @@ def _trained(
     asked: dict[str, Any],
     *,
     resume: bool,
-) -> RunResult:
+    detach: bool,
+) -> RunResult | None:
+    """Return how the run ended; None where it was only started."""
     from gigafactory.catalog.files import read_plan
     from gigafactory.run import launch
     from gigafactory.run.record import RunFolder
@@ -94,7 +125,8 @@ def _trained(
     if resume and told is not None and told.state == "finished":
         return told
     launch.make_ready(folder, plan, asked, executor, resume=resume)
-    return _follow(folder, plan, executor.submit(folder))
+    job = executor.submit(folder)
+    return None if detach else _follow(folder, plan, job)
 
 
 def _shortened(plan: Plan, steps: int | None) -> Plan:
@@ -131,6 +163,22 @@ def _follow(folder: RunFolder, plan: Plan, job: Job) -> RunResult:
             signal.signal(number, handler)
         if job.poll():
             job.cancel(now=True)
+
+
+def _print_job(out: Path, *, as_json: bool) -> None:
+    """Print which job of Slurm trains into a folder, and how to look after it."""
+    from gigafactory.report.as_json import one_line
+    from gigafactory.run.record import RunFolder
+    from gigafactory.run.slurm_session import note_of
+
+    job_id = str(note_of(RunFolder(out))["job_id"])
+    if as_json:
+        typer.echo(one_line({"schema": 1, "state": "submitted", "job_id": job_id, "out": str(out)}))
+        return
+    typer.echo(
+        f"{out}: Slurm job {job_id} submitted; `giga watch {out}` shows it, "
+        f"`scancel --batch --signal=USR1 {job_id}` saves its state and ends it"
+    )
 
 
 def _print(result: RunResult, out: Path, *, as_json: bool) -> None:

@@ -26,7 +26,13 @@ def shown(folder: RunFolder, plan: Plan, job: Job) -> RunResult:
 
 def _bar(folder: RunFolder, steps: int, job: Job) -> RunResult:
     from rich.console import Console
-    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+    from rich.progress import (
+        BarColumn,
+        MofNCompleteColumn,
+        Progress,
+        TextColumn,
+        TimeRemainingColumn,
+    )
 
     columns = (
         TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn(),

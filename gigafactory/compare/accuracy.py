@@ -1,4 +1,7 @@
-"""The accuracy tables: how far predictions lie from published runs, fitted and left out."""
+"""The accuracy tables: how far predictions lie from published runs, fitted and left out.
+
+What an interval holds is told of runs that neither the step model nor the interval had seen.
+"""
 
 from __future__ import annotations
 
@@ -6,6 +9,8 @@ from functools import partial
 from typing import TYPE_CHECKING, Final, NamedTuple
 
 import numpy as np
+
+from gigafactory.plan.interval import LEVEL, OUTSIDE, QUANTITIES
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -18,11 +23,11 @@ if TYPE_CHECKING:
 LARGE: Final = 1024
 KINDS: Final = (
     ("source", "source"), ("accelerator", "gpu"), ("software", "software"),
-    ("precision", "precision"), ("architecture", "arch"),
+    ("precision", "precision"), ("architecture", "arch"), ("tier", "tier"),
 )  # fmt: skip
 HEAD: Final = (
-    "| runs | n | fit median | mean | p90 | left-out median | mean | p90 | inside interval |\n"
-    "|---|---|---|---|---|---|---|---|---|\n"
+    "| runs | n | fit median | mean | p90 | left-out median | mean | p90 | inside interval "
+    "| median width |\n|---|---|---|---|---|---|---|---|---|---|\n"
 )
 
 
@@ -41,16 +46,23 @@ def errors(predicted_s: NDArray[np.float64], measured_s: NDArray[np.float64]) ->
 
 
 class Table:
-    """Writes rows of the accuracy table for chosen runs."""
+    """Writes rows of the accuracy table for chosen runs.
+
+    Attributes:
+        inside: Whether each run lies in the interval around its left-out prediction.
+        width: High less low over the expected time.
+    """
 
     def __init__(
         self,
         runs: Runs,
         fitted_s: NDArray[np.float64],
         unseen_s: NDArray[np.float64],
-        inside: NDArray[np.bool_],
+        half: NDArray[np.float64],
     ) -> None:
-        self.runs, self.fitted_s, self.unseen_s, self.inside = runs, fitted_s, unseen_s, inside
+        self.runs, self.fitted_s, self.unseen_s = runs, fitted_s, unseen_s
+        self.inside = np.abs(np.log(runs.measured_s / unseen_s)) <= half
+        self.width = np.exp(half) - np.exp(-half)
 
     def row(self, label: str, chosen: Callable[[Run], bool]) -> str:
         """Return the table row of the chosen runs, empty without any."""
@@ -59,7 +71,8 @@ class Table:
             return ""
         measured = self.runs.measured_s[pick]
         fit, out = errors(self.fitted_s[pick], measured), errors(self.unseen_s[pick], measured)
-        cells = [f"{x:.1%}" for x in (*fit, *out, self.inside[pick].mean())]
+        interval = self.inside[pick].mean(), np.median(self.width[pick])
+        cells = [f"{x:.1%}" for x in (*fit, *out, *interval)]
         return f"| {label} | {int(pick.sum())} | {' | '.join(cells)} |\n"
 
     def by(self, field: str) -> str:
@@ -76,27 +89,12 @@ class Table:
             f"{LARGE:,} GPUs and more", lambda r: r.table == "runs" and r.num_gpus >= LARGE
         )
         small = self.row("one node of A100", lambda r: r.table == "single_node")
-        return HEAD + full + part + large + small
+        return HEAD + full + part + large + small + self.row("all of them", lambda _: True)
 
 
 def _is(field: str, value: str, run: Run) -> bool:
     """Return whether a run of the main table has this value in this field."""
     return run.table == "runs" and str(getattr(run, field)) == value
-
-
-def inside_interval(
-    runs: Runs, calibration: StepCalibration, unseen_s: NDArray[np.float64]
-) -> NDArray[np.bool_]:
-    """Return which runs lie inside the interval around their left-out prediction."""
-    inside = np.zeros(len(runs.runs), dtype=bool)
-    for group in runs.groups:
-        key = group.machine.kernels.accelerator
-        names = (f"{key}.{group.precision}", key, "all")
-        name = next(n for n in names if n in calibration.residual_low)
-        low, high = calibration.residual_low[name], calibration.residual_high[name]
-        ratio = runs.measured_s[group.rows] / unseen_s[group.rows]
-        inside[group.rows] = (low <= ratio) & (ratio <= high)
-    return inside
 
 
 def page(table: Table, calibration: StepCalibration) -> str:
@@ -109,11 +107,41 @@ def page(table: Table, calibration: StepCalibration) -> str:
         "# Accuracy\n\nWritten by `python -m gigafactory.compare.fit`; do not edit.\n\n"
         "*Fit* is the error on the runs the numbers were fitted on. *Left-out* is the error by a "
         "fit that had not seen the run's source (or, where a software or an accelerator stands in "
-        "one source only, its model). The interval comes from left-out errors, so its coverage "
-        "here is in sample by construction.\n\n"
+        f"one source only, its model). An interval is made to hold {LEVEL:.0%} of such runs; "
+        "*inside interval* and *median width* (high less low, over expected) are those of "
+        "intervals fitted on the left-out errors of all other folds, so neither the prediction "
+        "nor its interval had seen the run. `left-out.csv` beside this page has every run.\n\n"
         f"{table.summary()}\n"
         + "".join(f"## By {name}\n\n{table.by(field)}\n" for name, field in KINDS)
+        + _interval_section(calibration)
         + f"## Fitted numbers\n\n{len(fitted)} numbers are fitted, none to a model, a run or a "
         "source; `rows` counts the runs whose time it moves by more than 0.1 % per 10 %.\n\n"
         f"| number | prior | fitted | rows | what it is |\n|---|---|---|---|---|\n{factors}"
+    )
+
+
+def _interval_section(calibration: StepCalibration) -> str:
+    """Return the law of the interval, its numbers and the ranges outside which it widens."""
+    widths = "".join(
+        f"| `{name}` | {width.factor:.3g} | {width.rows or '-'} | {width.reason} |\n"
+        for name, width in calibration.widths.items()
+    )
+    ranges = "".join(
+        f"| {QUANTITIES[name]} | {span.low:,.0f} | {span.high:,.0f} |\n"
+        for name, span in calibration.ranges.items()
+    )
+    precisions = ", ".join(f"{n} {runs}" for n, runs in calibration.precision_runs.items())
+    return (
+        "## The interval\n\nlow = expected x exp(-w), high = expected x exp(w). The half-width w "
+        "is `base` times the factor of every line that holds of the run, of accelerator and "
+        "software the most special one. One that has few runs is drawn towards the widest of its "
+        f"family, one that has none takes that; `rows` are left-out runs. {calibration.num_widths} "
+        "of them are fitted, counted apart from the numbers of the step.\n\n"
+        f"| name | factor | rows | what it is |\n|---|---|---|---|\n{widths}\n"
+        f"Outside what was measured w grows by {OUTSIDE:.0%} with every doubling of a quantity "
+        "beyond both the runs below and the accelerator's kernel tables, and by as much for a "
+        "precision on a generation that has no run. That share is chosen: no run tells. All of "
+        "it, and what has no run of its own, stands among the assumptions of the prediction.\n\n"
+        f"| quantity | from | to |\n|---|---|---|\n{ranges}\nRuns by generation and precision: "
+        f"{precisions}.\n\n"
     )

@@ -1,13 +1,17 @@
 """Fits the step model's numbers on the published runs, and says how well it does on unseen ones.
 
-    python -m gigafactory.compare.fit
+    python -m gigafactory.compare.fit [--intervals]
 
 refits every number of `catalog/data/calibration/step.toml` that may move, writes it back with
-the intervals from left-out runs, and writes the accuracy page. Deterministic.
+the intervals from left-out runs, and writes the accuracy page. Deterministic. `--intervals` keeps
+the numbers and the left-out predictions of the last fit, and fits the intervals again.
 """
 
 from __future__ import annotations
 
+import argparse
+import csv
+import io
 import sys
 from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass, replace
@@ -18,10 +22,13 @@ from typing import TYPE_CHECKING, Any, Final
 import numpy as np
 
 from gigafactory.catalog import files, machines
-from gigafactory.compare import accuracy
+from gigafactory.compare import accuracy, intervals
 from gigafactory.compare.runs import Group, Runs, published_runs
+from gigafactory.errors import CatalogError, GigafactoryError
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from numpy.typing import NDArray
 
     from gigafactory.spec.calibration import Factor, StepCalibration
@@ -32,8 +39,9 @@ PRIOR_WEIGHT: Final = 0.10  # what one spread away from the prior costs, as a re
 MOVES: Final = 0.01  # a run is said to depend on a factor from this elasticity on
 FOLD_ROUNDS: Final = 4
 WORKERS: Final = 2
-FEW_ROWS: Final = 15  # a group needs this many left-out rows for an interval of its own
-LOW_QUANTILE, HIGH_QUANTILE = 0.10, 0.90  # of measured over predicted: 80 % lie between
+ROWS_PER_NUMBER: Final = 15  # runs that each fitted number needs, its software's if it has one
+DOCS: Final = Path(__file__).parents[2] / "docs" / "explanation"
+LEFT_OUT: Final = DOCS / "left-out.csv"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -168,80 +176,127 @@ def fold_of(runs: Runs) -> list[str]:
     ]
 
 
-def intervals(
-    runs: Runs, seconds: NDArray[np.float64]
-) -> tuple[dict[str, float], dict[str, float]]:
-    """Return the edges of measured over predicted by accelerator, precision and over all.
-
-    Args:
-        runs: The runs.
-        seconds: What fits that had not seen them predicted.
-    """
-    ratios: dict[str, list[float]] = {}
-    for run, predicted_s, group in zip(runs.runs, seconds, _keys(runs), strict=True):
-        if run.tier != "doubtful" and run.table == "runs":
-            for key in ("all", group, f"{group}.{run.precision}"):
-                ratios.setdefault(key, []).append(run.measured_s / predicted_s)
-    enough = {k: np.array(v) for k, v in ratios.items() if k == "all" or len(v) >= FEW_ROWS}
-    low = {k: float(min(1.0, np.quantile(v, LOW_QUANTILE))) for k, v in enough.items()}
-    high = {k: float(max(1.0, np.quantile(v, HIGH_QUANTILE))) for k, v in enough.items()}
-    return low, high
-
-
-def _keys(runs: Runs) -> list[str]:
-    """Return the name of every run's kernels, by which intervals are looked up."""
-    keys = [""] * len(runs.runs)
-    for group in runs.groups:
-        for row in group.rows:
-            keys[row] = group.machine.kernels.accelerator
-    return keys
-
-
 def counted(runs: Runs, calibration: StepCalibration) -> dict[str, Factor]:
-    """Return the factors with the number of runs that each one moves."""
-    names = list(calibration.factors)
-    at = {name: float(np.log(f.value / f.prior)) for name, f in calibration.factors.items()}
+    """Return the factors with the number of runs that each one moves; a zero moves none."""
+    above = {name: f for name, f in calibration.factors.items() if f.value > 0}
+    at = {name: float(np.log(f.value / f.prior)) for name, f in above.items()}
     slopes = derivatives(runs, calibration, at, np.ones(len(runs.runs), dtype=bool))
-    rows = (np.abs(slopes) > MOVES).sum(axis=0)
+    rows = dict(zip(above, (np.abs(slopes) > MOVES).sum(axis=0), strict=True))
     return {
-        name: replace(calibration.factors[name], rows=int(count))
-        for name, count in zip(names, rows, strict=True)
+        name: replace(factor, rows=int(rows.get(name, 0)))
+        for name, factor in calibration.factors.items()
     }
+
+
+def require_enough(runs: Runs, calibration: StepCalibration) -> None:
+    """Refuse to fit more numbers than the runs can tell.
+
+    Raises:
+        CatalogError: Names the whole and every software, with both counts and the rule.
+    """
+    num_runs = int((runs.weights > 0).sum())
+    counts = {"all software": (calibration.num_fitted, num_runs), **numbers_of(runs, calibration)}
+    faults = [
+        f"{name}: {rows} runs must be at least {ROWS_PER_NUMBER} for each of {numbers} fitted "
+        "numbers"
+        for name, (numbers, rows) in counts.items()
+        if rows < ROWS_PER_NUMBER * numbers
+    ]
+    if faults:
+        raise CatalogError("published runs: " + "; ".join(faults))
+
+
+def numbers_of(runs: Runs, calibration: StepCalibration) -> dict[str, tuple[int, int]]:
+    """Return how many fitted numbers each software or family has to itself, and its runs."""
+    rows: dict[str, int] = {}
+    for group in runs.groups:
+        count = int((runs.weights[group.rows] > 0).sum())
+        software = group.machine.software
+        for name in {software.name, software.family}:
+            rows[name] = rows.get(name, 0) + count
+    parts = [n.split(".")[1:] for n, f in calibration.factors.items() if f.spread > 0]
+    own = {name: sum(name in part for part in parts) for name in sorted(rows)}
+    return {name: (count, rows[name]) for name, count in own.items() if count}
 
 
 def calibrated(runs: Runs, start: StepCalibration) -> tuple[Fit, NDArray[np.float64]]:
     """Return the fit on all runs with its intervals, and the left-out predictions."""
+    require_enough(runs, start)
     whole = fit(runs, start, runs.weights)
-    unseen = left_out(runs, whole.calibration)
-    low, high = intervals(runs, unseen)
     calibration = replace(
         whole.calibration,
         factors=counted(runs, whole.calibration),
-        residual_low=low,
-        residual_high=high,
         rows=int((runs.weights > 0).sum()),
     )
-    return replace(whole, calibration=calibration), unseen
+    return replace(whole, calibration=calibration), left_out(runs, calibration)
 
 
-def main() -> None:
-    """Refit, write the calibration and the accuracy page."""
-    runs, start = published_runs(), at_priors(machines.calibration())
-    best, unseen = calibrated(runs, start)
-    files.write_whole(machines.STEP, files.dumps(best.calibration))
-    inside = accuracy.inside_interval(runs, best.calibration, unseen)
-    table = accuracy.Table(runs, best.predicted_s, unseen, inside)
-    docs = Path(__file__).parents[2] / "docs" / "explanation"
-    files.write_whole(docs / "accuracy.md", accuracy.page(table, best.calibration))
-    files.write_whole(docs / "accuracy-table.md", table.summary())
-    sys.stdout.write(table.summary())
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Return the exit code of the command: 0 written, 2 the runs are at fault."""
+    parser = argparse.ArgumentParser(prog="gigafactory.compare.fit", description=__doc__)
+    parser.add_argument("--intervals", action="store_true", help="fit the intervals only")
+    options = parser.parse_args(arguments)
+    try:
+        runs = published_runs()
+        if options.intervals:
+            known = machines.calibration()
+            best = Fit(calibration=known, predicted_s=predicted(runs, known))
+            unseen = read_left_out(runs, LEFT_OUT)
+        else:
+            best, unseen = calibrated(runs, at_priors(machines.calibration()))
+        sys.stdout.write(write(runs, best, unseen))
+    except GigafactoryError as error:
+        sys.stderr.write(f"{error}\n")
+        return 2
+    return 0
+
+
+def write(runs: Runs, best: Fit, unseen: NDArray[np.float64]) -> str:
+    """Write the calibration with its intervals and the accuracy pages; return their summary."""
+    told = intervals.sample(runs, unseen, fold_of(runs))
+    calibration = intervals.calibrated(runs, best.calibration, told)
+    half = intervals.unseen(told)
+    table = accuracy.Table(runs, best.predicted_s, unseen, half)
+    files.write_whole(machines.STEP, files.dumps(calibration))
+    files.write_whole(LEFT_OUT, left_out_table(runs, unseen, half))
+    files.write_whole(DOCS / "accuracy.md", accuracy.page(table, calibration))
+    files.write_whole(DOCS / "accuracy-table.md", table.summary())
+    return table.summary()
+
+
+def left_out_table(runs: Runs, unseen: NDArray[np.float64], half: NDArray[np.float64]) -> str:
+    """Return CSV of what was measured, and predicted with its interval by fits without the run."""
+    text = io.StringIO()
+    writer = csv.writer(text, lineterminator="\n")
+    writer.writerow(("id", "measured_s", "left_out_s", "low_s", "high_s"))
+    for run, seconds, width in zip(runs.runs, unseen, half, strict=True):
+        ends = seconds * np.exp(-width), seconds * np.exp(width)
+        writer.writerow((run.id, *(f"{x:.6g}" for x in (run.measured_s, seconds, *ends))))
+    return text.getvalue()
+
+
+def read_left_out(runs: Runs, path: Path) -> NDArray[np.float64]:
+    """Return the left-out predictions that the last fit wrote.
+
+    Raises:
+        CatalogError: No such file, or a run is not in it.
+    """
+    try:
+        with path.open(encoding="utf-8", newline="") as source:
+            seconds = {row["id"]: float(row["left_out_s"]) for row in csv.DictReader(source)}
+    except (OSError, KeyError, ValueError) as error:
+        raise CatalogError(f"{path}: cannot be read: {error}") from error
+    missing = [run.id for run in runs.runs if run.id not in seconds]
+    if missing:
+        raise CatalogError(f"{path}: {len(missing)} runs are not in it, such as {missing[0]}")
+    return np.array([seconds[run.id] for run in runs.runs])
 
 
 def at_priors(calibration: StepCalibration) -> StepCalibration:
     """Return the calibration before any fit."""
     factors = {name: replace(f, value=f.prior) for name, f in calibration.factors.items()}
-    return replace(calibration, factors=factors, residual_low={}, residual_high={})
+    return replace(calibration, factors=factors)
 
 
 if __name__ == "__main__":
-    main()
+    sys.exit(main())

@@ -6,7 +6,13 @@ from typing import TYPE_CHECKING, Final
 
 import numpy as np
 
-from gigafactory.compare.tables import Array, Points, read_points, require_growth
+from gigafactory.compare.tables import (
+    Array,
+    Points,
+    read_points,
+    require_growth,
+    require_shapes,
+)
 from gigafactory.cost.kernels import grouped_gemm_time_s
 
 if TYPE_CHECKING:
@@ -18,6 +24,8 @@ if TYPE_CHECKING:
     from gigafactory.spec.kernels import GemmKernel, GroupedGemmKernel
 
 LEAST_GEMM, LEAST_ATTENTION, LEAST_GROUPED, LEAST_COLLECTIVE = 2000, 300, 60, 12
+LEAST_KEPT: Final = 24
+"""Fewest shapes of those that training uses; a law of eight numbers needs three for each."""
 MAX_SPLIT: Final = 8
 """Expert layers are split inside one server; the tables' wider splits are shapes of no one."""
 PAYING_BYTES: Final = 2.0**20
@@ -36,6 +44,7 @@ def gemm_points(package: Path, machine: Machine, dtype: str) -> Points:
     match: dict[str, str | int] = {"gemm_dtype": name}
     points = read_points(package, table, match=match, columns=columns, least=LEAST_GEMM)
     points = points.where((points["m"] >= 128) & (points["n"] >= 256) & (points["k"] >= 256))
+    require_shapes(table, len(points), LEAST_KEPT, "m >= 128, n >= 256, k >= 256")
     require_growth(points, "m", "n", "k")
     return points
 
@@ -53,6 +62,7 @@ def attention_points(package: Path, machine: Machine, head_dim: int) -> Points:
     table = machine.attention
     points = read_points(package, table, match=match, columns=columns, least=LEAST_ATTENTION)
     points = points.where(points["seq"] >= 512)
+    require_shapes(table, len(points), LEAST_KEPT, "isl >= 512")
     require_growth(points, "seq", "batch")
     return points
 
@@ -76,6 +86,7 @@ def grouped_points(package: Path, machine: Machine, dtype: str) -> Points:
     rows = points["tokens"] * points["top_k"] / points["experts"]
     wide = (points["inter"] / points["tp"] >= 256) & (points["tp"] <= MAX_SPLIT)
     kept = points.where((rows >= 256) & wide & (points["top_k"] > 1))
+    require_shapes(table, len(kept), LEAST_KEPT, "256 rows per expert, 256 columns, topk > 1")
     require_growth(kept, "tokens")
     return kept
 

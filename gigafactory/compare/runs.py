@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import csv
 from dataclasses import dataclass, replace
+from math import isfinite
 from typing import TYPE_CHECKING, Final, NamedTuple
 
 import numpy as np
 
 from gigafactory.catalog import loader, machines
 from gigafactory.cost.layer import price_layer
+from gigafactory.errors import CatalogError, SpecError
 from gigafactory.plan.cases import columns
 from gigafactory.plan.machine import rates_of
 from gigafactory.plan.predict import price
@@ -17,6 +19,8 @@ from gigafactory.plan.rows import parse_row
 from gigafactory.plan.table import could_run, fastest, possible_cases
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     from numpy.typing import NDArray
 
     from gigafactory.cost.columns import Grid, Shape
@@ -29,6 +33,12 @@ if TYPE_CHECKING:
 # How much a row counts: inputs not published, and small runs that stand in five hundred rows.
 PARTIAL_WEIGHT: Final = 0.4
 SINGLE_NODE_WEIGHT: Final = 0.3
+TABLES: Final = ("runs", "single_node")
+TIERS: Final = {"full": 1.0, "partial": PARTIAL_WEIGHT, "doubtful": 0.0}
+COLUMNS: Final = (
+    "id", "tier", "source", "gpu", "software", "precision", "model", "arch", "n_gpus",
+    "step_time_s",
+)  # fmt: skip
 
 
 class Run(NamedTuple):
@@ -54,6 +64,7 @@ class Group:
     Attributes:
         rows: Places of the runs in `Runs.runs`.
         starts: First case of every run; a run with several cases takes the fastest that fits.
+        unpublished: Runs of which an input was not published.
     """
 
     rows: NDArray[np.int64]
@@ -63,6 +74,7 @@ class Group:
     head_dim: int
     shape: Shape
     grid: Grid
+    unpublished: NDArray[np.bool_]
 
     def rates(self, calibration: StepCalibration) -> Rates:
         """Return the group's rates under other fitted numbers."""
@@ -98,27 +110,78 @@ class Runs:
     @property
     def weights(self) -> NDArray[np.float64]:
         """What each run counts in a fit; those inconsistent with their siblings count nothing."""
-        by_tier = {"full": 1.0, "partial": PARTIAL_WEIGHT, "doubtful": 0.0}
         single = {"single_node": SINGLE_NODE_WEIGHT}
-        return np.array([by_tier[r.tier] * single.get(r.table, 1.0) for r in self.runs])
+        return np.array([TIERS[r.tier] * single.get(r.table, 1.0) for r in self.runs])
 
 
-def published_runs() -> Runs:
-    """Return the published runs of the catalog."""
-    rows, parsed = [], []
-    for table in ("runs", "single_node"):
-        path = loader.DATA / "published" / f"{table}.csv"
+def published_runs(folder: Path = loader.DATA / "published") -> Runs:
+    """Return the published runs of the catalog, or of a folder with tables of the same names.
+
+    Raises:
+        CatalogError: A table cannot be read, a run has no step time above zero or cannot be
+            priced; names every fault of every run.
+    """
+    rows: list[Run] = []
+    parsed: list[Row] = []
+    faults: list[str] = []
+    seen: set[str] = set()
+    for table in TABLES:
+        path = folder / f"{table}.csv"
+        for cells in _cells(path):
+            found, row = _faults(cells, seen), None
+            try:
+                row = parse_row(cells, machines.known_model)
+                machines.machine_of_row(*row.machine)
+            except SpecError as error:
+                found.append(str(error))
+            faults += [f"{path.name}: {cells['id'] or 'no id'}: {fault}" for fault in found]
+            if row is not None and not found:
+                rows.append(_run(cells, table))
+                parsed.append(row)
+    if faults:
+        raise CatalogError(f"{folder}: " + "; ".join(faults))
+    return Runs(runs=tuple(rows), groups=_groups(parsed))
+
+
+def _cells(path: Path) -> list[dict[str, str]]:
+    """Return the rows of a table that has the columns needed."""
+    try:
         with path.open(encoding="utf-8", newline="") as source:
-            for row in csv.DictReader(source):
-                rows.append(_run(row, table))
-                parsed.append(parse_row(row, machines.known_model))
+            reader = csv.DictReader(source, restval="")
+            missing = [name for name in COLUMNS if name not in (reader.fieldnames or ())]
+            if missing:
+                raise CatalogError(f"{path}: column missing: {', '.join(missing)}")
+            return list(reader)
+    except (OSError, UnicodeDecodeError) as error:
+        raise CatalogError(f"{path}: cannot be read: {error}") from error
+
+
+def _faults(cells: dict[str, str], seen: set[str]) -> list[str]:
+    """Return what is wrong with the measured side of a row; remembers its id in `seen`."""
+    faults = []
+    if cells["id"] in seen:
+        faults.append("id must stand once")
+    seen.add(cells["id"])
+    if cells["tier"] not in TIERS:
+        faults.append(f"tier must be one of {', '.join(TIERS)}, got {cells['tier'][:40]!r}")
+    text = cells["step_time_s"]
+    try:
+        seconds = float(text)
+    except ValueError:
+        seconds = float("nan")
+    if not (isfinite(seconds) and seconds > 0):
+        faults.append(f"step_time_s must be a finite number above 0, got {text[:40]!r}")
+    return faults
+
+
+def _groups(parsed: list[Row]) -> tuple[Group, ...]:
+    """Return the runs by machine, precision and head size, as columns."""
     members: dict[tuple[object, ...], list[int]] = {}
-    for i, row_ in enumerate(parsed):
-        first = row_.cases[0]
-        key = (row_.machine, first.layout.precision, first.model.head_dim)
+    for i, row in enumerate(parsed):
+        first = row.cases[0]
+        key = (row.machine, first.layout.precision, first.model.head_dim)
         members.setdefault(key, []).append(i)
-    groups = tuple(_group(places, parsed) for places in members.values())
-    return Runs(runs=tuple(rows), groups=groups)
+    return tuple(_group(places, parsed) for places in members.values())
 
 
 def _group(places: list[int], parsed: list[Row]) -> Group:
@@ -136,6 +199,7 @@ def _group(places: list[int], parsed: list[Row]) -> Group:
         head_dim=head_dim,
         shape=shape,
         grid=grid,
+        unpublished=np.array([bool(row.cases[0].unpublished) for row in rows]),
     )
 
 

@@ -134,13 +134,21 @@ def read_points(
             f" in {int(bad.sum())} rows", field="latency",
         )  # fmt: skip
     merged = frame.groupby(list(columns), sort=True)["latency"].median().reset_index()
-    if len(merged) < least:
-        raise SpecError(
-            f"{table}: rows with {_shown(match)} must give at least {least} shapes,"
-            f" got {len(merged)}"
-        )
+    require_shapes(table, len(merged), least, _shown(match))
     found = {name: merged[column].to_numpy(float) for column, name in columns.items()}
     return Points(table=table, columns=found, time_s=merged["latency"].to_numpy(float) * MS)
+
+
+def require_shapes(table: str, shapes: int, least: int, which: str) -> None:
+    """Refuse to fit fewer shapes than the least.
+
+    Raises:
+        SpecError: Names the table, which rows were wanted, and both counts.
+    """
+    if shapes < least:
+        raise SpecError(
+            f"{table}: rows with {which} must give at least {least} shapes, got {shapes}"
+        )
 
 
 def require_growth(points: Points, *axes: str) -> None:

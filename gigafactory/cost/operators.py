@@ -8,6 +8,7 @@ section 2.1 (latent attention).
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING, Final, NamedTuple
 
 import numpy as np
@@ -158,18 +159,12 @@ def attention_time_s(s: Shape, rates: Rates) -> Seconds:
     """Return the seconds of the attention core.
 
     A context-parallel ring runs one kernel per block of keys, each on a sequence cp times
-    shorter, evenly loaded (zigzag), and merges the blocks' results. Where all keys are gathered
-    first, one kernel runs on a cp-th of the queries, which see half of all keys on average.
+    shorter, evenly loaded (zigzag), and merges the blocks' results.
     """
     if rates.features.attention == "unfused":
         return unfused_attention_time_s(s, rates)
     dim = np.where(s.kv_rank > 0, (s.nope_dim + s.rope_dim + s.value_dim) / 2, s.head_dim)
     heads, block = s.heads / s.tp, s.seq / s.cp
-    if rates.features.context_gather:
-        forward = attention_forward_time_s(
-            s.micro_batch, block, s.seq / 2, heads, s.kv_heads, dim, rates.attention, causal=False
-        )
-        return Seconds(forward, forward * rates.attention_backward)
     forward = s.cp * attention_forward_time_s(
         s.micro_batch, block, block, heads, s.kv_heads, dim, rates.attention, causal=True
     )
@@ -270,8 +265,9 @@ def layer_model_flops(s: Shape) -> Column:
     6 per active matmul parameter (output projection in, input embedding out) plus causal
     attention, 6 x layers x heads x head_dim x seq.
     """
-    attention = sum_parameters(attention_matmuls(s)) * s.tp
-    dense = sum_parameters(mlp_matmuls(s, s.ffn)) * s.tp
+    whole = replace(s, tp=np.ones_like(s.tp))  # latent down-projections stand on every rank
+    attention = sum_parameters(attention_matmuls(whole))
+    dense = sum_parameters(mlp_matmuls(whole, s.ffn))
     matrices = (2.0 + s.gated) * s.hidden
     expert = matrices * (s.top_k * s.expert_ffn + s.shared_ffn) + s.hidden * s.experts
     dense_layers = s.layers - s.expert_layers

@@ -268,10 +268,14 @@ def step_parts(price: LayerPrice, grid: Grid, rates: Rates) -> StepParts:
 def accumulation_s_per_parameter(grid: Grid, rates: Rates) -> Column:
     """Return the seconds per parameter and microbatch of adding gradients up in a pass of its own.
 
-    Nothing is added with one microbatch, and sharded gradients are reduced instead.
+    Nothing is added with one microbatch, and sharded gradients are reduced instead, except by
+    engines that shard them once a step.
     """
     per_parameter = rates.accumulation_bytes / rates.memory_bytes_per_s
-    adds = (grid.microbatches > 1) & (grid.sharding < SHARDED_GRADIENTS)
+    whole = grid.sharding < SHARDED_GRADIENTS
+    if rates.features.shard_gradients:
+        whole = ~fully_sharded(grid, rates)
+    adds = (grid.microbatches > 1) & whole
     return np.where(adds, per_parameter, 0.0)
 
 

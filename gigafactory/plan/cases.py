@@ -27,12 +27,14 @@ class Case(NamedTuple):
         capacity_factor: Of a mixture of experts that drops tokens; None trains dropless.
         recomputed: Share of the layers that is recomputed whole where the layout's recompute is
             not full.
+        unpublished: Inputs that nobody told, taken as the engine's default.
     """
 
     model: Model
     layout: Layout
     capacity_factor: float | None = None
     recomputed: float = 0.0
+    unpublished: tuple[str, ...] = ()
 
 
 def check(case: Case) -> None:

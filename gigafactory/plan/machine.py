@@ -13,14 +13,15 @@ from gigafactory.plan.crowding import relieved
 if TYPE_CHECKING:
     from gigafactory.spec.kernels import AttentionKernel, GemmKernel, GroupedGemmKernel
     from gigafactory.spec.machine import Machine
+    from gigafactory.spec.software import Features
 
 KERNEL_DTYPE: Final = {
     "fp32": "fp32", "bf16": "bf16", "fp16": "bf16", "fp8": "fp8", "nvfp4": "nvfp4",
 }  # fmt: skip
 
 MASTER_AND_MOMENTS: Final = 12.0  # fp32, four bytes each
-# A kept matmul input: nvfp4 holds half a byte and an 8-bit scale for every 16 elements.
-SAVED_BYTES: Final = {"fp32": 4.0, "bf16": 2.0, "fp8": 1.0, "nvfp4": 0.5625}
+# A quantised element: nvfp4 holds half a byte and an 8-bit scale for every 16 elements.
+QUANTISED_BYTES: Final = {"fp8": 1.0, "nvfp4": 0.5625}
 FULL_BYTES: Final = 4.0  # of weights and activations in fp32; all other precisions keep 16 bits
 HALF_BYTES: Final = 2.0
 
@@ -57,8 +58,6 @@ def rates_of(machine: Machine, precision: str, head_dim: int, *, busy: int | Non
             field="precision",
         )
     accelerator, features = machine.cluster.accelerator, machine.software.features
-    full = FULL_BYTES if dtype == "fp32" else HALF_BYTES
-    quantised = dtype not in ("fp32", "bf16")
     key, kind = machine.kernels.accelerator, machine.cluster.fabric.kind
     bandwidth = accelerator.memory_bytes_per_s * machine.factor("memory_share", key)
     rates = Rates(
@@ -71,8 +70,6 @@ def rates_of(machine: Machine, precision: str, head_dim: int, *, busy: int | Non
         features=features,
         peak_flops_per_s=accelerator.peak_flops_per_s[precision],
         memory_bytes_per_s=bandwidth,
-        weight_bytes=1.0 if quantised and features.quantised_weights else full,
-        gathered_bytes=1.0 if quantised and features.quantised_gather else full,
         cross_entropy=machine.factor("cross_entropy_bytes"),
         tensor_hidden=machine.factor("tensor_hidden") if features.overlap_tensor else 0.0,
         scale_up_domain=machine.cluster.scale_up_domain,
@@ -86,16 +83,30 @@ def rates_of(machine: Machine, precision: str, head_dim: int, *, busy: int | Non
         tiers=machine.cluster.fabric.tiers,
         accumulation_bytes=features.accumulation_bytes.get(precision, 0.0),
         memory_capacity_bytes=accelerator.memory_bytes,
-        gradient_state_bytes=features.gradient_state_bytes.get(precision, features.gradient_bytes),
-        optimizer_state_bytes=features.optimizer_state_bytes.get(precision, MASTER_AND_MOMENTS),
-        saved_bytes=SAVED_BYTES[dtype] if features.quantised_saves else full,
-        activation_bytes=full,
-        stored_bytes=full,
         host_tensor_s=_optional(machine, "host_tensor_s", 0.0),
         host_tensor_ends_s=_optional(machine, "host_tensor_ends_s", 0.0),
+        **_element_bytes(features, precision),
         **{name: _plain_factor(machine, name, precision) for name in PLAIN_FACTORS},
     )
     return relieved(rates, machine, busy)
+
+
+def _element_bytes(features: Features, precision: str) -> dict[str, float]:
+    """Return bytes per element or parameter: what is sent, and what is held."""
+    full = FULL_BYTES if precision == "fp32" else HALF_BYTES
+    thin = KERNEL_DTYPE[precision] in QUANTISED_BYTES
+    saved = QUANTISED_BYTES.get(precision, full) if features.quantised_saves else full
+    return {
+        "weight_bytes": 1.0 if thin and features.quantised_weights else full,
+        "gathered_bytes": 1.0 if thin and features.quantised_gather else full,
+        "saved_bytes": saved,
+        "activation_bytes": full,
+        "stored_bytes": full,
+        "gradient_state_bytes": features.gradient_state_bytes.get(
+            precision, features.gradient_bytes
+        ),
+        "optimizer_state_bytes": features.optimizer_state_bytes.get(precision, MASTER_AND_MOMENTS),
+    }
 
 
 def _plain_factor(machine: Machine, name: str, precision: str) -> float:
@@ -110,11 +121,15 @@ def _optional(machine: Machine, name: str, without: float) -> float:
 
 def _gemm(machine: Machine, dtype: str) -> GemmKernel:
     """Return the kernel at the clock that long runs sustain."""
-    kernel, name = machine.kernels.gemm[dtype], machine.cluster.accelerator.name
-    sustained = machine.calibration.lookup(
-        "sustained", f"{name}.{dtype}", f"{machine.kernels.accelerator}.{dtype}", dtype
-    )
+    kernel = machine.kernels.gemm[dtype]
+    sustained = _sustained(machine, machine.cluster.accelerator.name, dtype)
     return replace(kernel, peak_flops_per_s=kernel.peak_flops_per_s * sustained)
+
+
+def _sustained(machine: Machine, accelerator: str, dtype: str) -> float:
+    """Return the clock that long runs sustain on an accelerator of the kernels' family."""
+    family = f"{machine.kernels.accelerator}.{dtype}"
+    return machine.calibration.lookup("sustained", f"{accelerator}.{dtype}", family, dtype)
 
 
 def _grouped(machine: Machine, dtype: str) -> GroupedGemmKernel:
@@ -136,12 +151,19 @@ def _grouped(machine: Machine, dtype: str) -> GroupedGemmKernel:
 
 
 def _attention(machine: Machine, head_dim: int, precision: str) -> AttentionKernel:
-    """Return the measured kernel at the rate of the software's flash generation."""
+    """Return the measured kernel at the rate of the software's flash generation.
+
+    A relative of the measured accelerator with a lower power limit sustains a lower clock.
+    """
     kernel = attention_kernel(machine.kernels, head_dim)
     generation = machine.software.features.attention
-    measured = f"{generation}.{machine.kernels.accelerator}"
-    share = machine.calibration.lookup("attention", f"{measured}.{precision}", measured, generation)
-    return replace(kernel, forward_flops_per_s=kernel.forward_flops_per_s * share)
+    family = f"{generation}.{machine.kernels.accelerator}"
+    share = machine.calibration.lookup("attention", f"{family}.{precision}", family, generation)
+    own, measured = (
+        _sustained(machine, name, "bf16")
+        for name in (machine.cluster.accelerator.name, machine.kernels.accelerator)
+    )
+    return replace(kernel, forward_flops_per_s=kernel.forward_flops_per_s * share * own / measured)
 
 
 def _link_bytes_per_s(machine: Machine) -> float:

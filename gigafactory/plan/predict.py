@@ -13,6 +13,7 @@ from gigafactory.cost.layer import LayerPrice, price_layer
 from gigafactory.cost.memory import peak_bytes, stage_bytes
 from gigafactory.cost.operators import layer_model_flops
 from gigafactory.cost.step import StepParts, exposed_parts, step_parts
+from gigafactory.plan import interval
 from gigafactory.plan.cases import Case, check, columns
 from gigafactory.plan.crowding import is_crowded
 from gigafactory.plan.machine import rates_of
@@ -89,7 +90,8 @@ def predict_all(cases: Sequence[Case], machine: Machine) -> list[Prediction]:
         rates=rates,
         exposed=np.stack(np.broadcast_arrays(*(exposed[name] for name in BREAKDOWN))),
         flops_per_token=np.asarray(layer_model_flops(shape)),
-        width=residual_interval(machine, first.layout.precision),
+        edges=interval.edges(cases, shape, grid, machine),
+        machine=machine,
     )
     return [_prediction(case, row, table) for row, case in enumerate(cases)]
 
@@ -102,19 +104,21 @@ class _Table(NamedTuple):
     rates: Rates
     exposed: NDArray[np.float64]
     flops_per_token: NDArray[np.float64]
-    width: tuple[float, float]
+    edges: interval.Edges
+    machine: Machine
 
 
 def _prediction(case: Case, row: int, table: _Table) -> Prediction:
     """Return one row as a prediction."""
     exposed = map(float, table.exposed[:, row])
     breakdown = StepBreakdown(**dict(zip(BREAKDOWN, exposed, strict=True)))
-    seconds, gpus, (low, high) = breakdown.total_s, case.layout.num_gpus, table.width
+    seconds, gpus = breakdown.total_s, case.layout.num_gpus
+    low, high = (seconds * float(edge[row]) for edge in (table.edges.low, table.edges.high))
     stages, peak = _stages(row, table)
     tokens_per_s = case.layout.tokens_per_step / seconds
     flops_per_s = float(table.flops_per_token[row]) * tokens_per_s / gpus
     return Prediction(
-        step_time_s=Interval(low=seconds * low, expected=seconds, high=seconds * high),
+        step_time_s=Interval(low=low, expected=seconds, high=high),
         mfu=flops_per_s / table.rates.peak_flops_per_s,
         tokens_per_s=tokens_per_s,
         tokens_per_s_per_gpu=tokens_per_s / gpus,
@@ -125,7 +129,10 @@ def _prediction(case: Case, row: int, table: _Table) -> Prediction:
         breakdown_s=breakdown,
         bounded_by=breakdown.bounded_by,
         fits=max(stages) <= table.rates.memory_capacity_bytes,
-        assumptions=assumptions(case, table.rates),
+        assumptions=(
+            *assumptions(case, table.rates),
+            *interval.assumptions(row, table.edges, table.machine),
+        ),
     )
 
 
@@ -141,18 +148,6 @@ def _stages(row: int, table: _Table) -> tuple[tuple[float, ...], MemoryBreakdown
     return tuple(map(float, totals)), MemoryBreakdown(
         **{f"{name}_bytes": float(x) for name, x in zip(kinds._fields, fullest, strict=True)}
     )
-
-
-def residual_interval(machine: Machine, precision: str) -> tuple[float, float]:
-    """Return the lower and upper edge over the expected time, from runs the fit had not seen.
-
-    The most special group with enough runs counts: accelerator and precision, accelerator, all.
-    """
-    calibration, key = machine.calibration, machine.kernels.accelerator
-    for group in (f"{key}.{precision}", key, "all"):
-        if group in calibration.residual_low:
-            return calibration.residual_low[group], calibration.residual_high[group]
-    return 1.0, 1.0
 
 
 def assumptions(case: Case, rates: Rates) -> tuple[Assumption, ...]:

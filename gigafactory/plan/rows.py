@@ -126,7 +126,10 @@ def parse_row(row: Mapping[str, str], known: Callable[[str], Model | None]) -> R
     if cells.faults or model is None or layout is None:
         raise SpecError("; ".join(dict.fromkeys(cells.faults)))
     model = _completed(model, known(model.name))
-    cases = tuple(Case(model, one, capacity) for one in _stages(cells, layout, model))
+    told = _unpublished(cells)
+    cases = tuple(
+        Case(model, one, capacity, unpublished=told) for one in _stages(cells, layout, model)
+    )
     check(cases[0])
     unsaid = not cells.text("recompute") and layout.recompute == "none"
     return Row(cases, key, _recomputing(cases) if unsaid else ())
@@ -162,6 +165,12 @@ def _of_release(cells: Cells, software: str) -> frozenset[str]:
     early = release is not None and int(release) <= PLAIN_MEGATRON
     unsaid = early or not cells.text("precision")
     return frozenset({"16-bit-gradients"} if unsaid else ())
+
+
+def _unpublished(cells: Cells) -> tuple[str, ...]:
+    """Return the cells that decide the time and are empty: defaults take their place."""
+    wanted = ("sharding", "recompute", "precision", *(("vpp",) if cells.count("pp") > 1 else ()))
+    return tuple(name for name in wanted if not cells.text(name))
 
 
 def profile_name(software: str, version: str, sharding: str = "") -> str:

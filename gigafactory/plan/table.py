@@ -12,8 +12,9 @@ from gigafactory.cost.memory import activation_bytes, peak_bytes
 from gigafactory.cost.operators import layer_model_flops
 from gigafactory.errors import SpecError
 from gigafactory.plan.cases import columns
+from gigafactory.plan.interval import edges
 from gigafactory.plan.machine import rates_of
-from gigafactory.plan.predict import price, residual_interval
+from gigafactory.plan.predict import price
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -118,7 +119,7 @@ def _predict_group(
     gpus = np.array([case.layout.num_gpus for case in cases])
     tokens = np.array([case.layout.tokens_per_step for case in cases])
     flops_per_s = layer_model_flops(shape) * tokens / seconds / gpus
-    low, high = residual_interval(machine, precision)
+    low, high, _ = edges(cases, shape, grid, machine)
     fits, could = memory <= rates.memory_capacity_bytes, could_run(memory, rates)
     found, start = [], 0
     for group in meant:
@@ -127,8 +128,8 @@ def _predict_group(
         found.append(
             RowPrediction(
                 step_time_s=float(seconds[best]),
-                step_time_low_s=float(seconds[best] * low),
-                step_time_high_s=float(seconds[best] * high),
+                step_time_low_s=float(seconds[best] * low[best]),
+                step_time_high_s=float(seconds[best] * high[best]),
                 mfu=float(flops_per_s[best] / rates.peak_flops_per_s),
                 tokens_per_s_per_gpu=float(tokens[best] / seconds[best] / gpus[best]),
                 model_tflops_per_gpu=float(flops_per_s[best] / 1e12),

@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 
 from gigafactory.cost.collectives import point_to_point_time_s
 from gigafactory.cost.layer import PARTS, LayerParts, LayerPrice, end_work, price_layer
-from gigafactory.cost.schedule import Event, chunk_layers, makespan_s, replay
+from gigafactory.cost.schedule import Pass, chunk_layers, makespan_s, replay
 from gigafactory.cost.step import (
     DataTraffic,
     accumulation_s_per_parameter,
@@ -76,7 +76,7 @@ class Timeline:
     passes: dict[str, Passes]
     send_s: float
     sent_s: float
-    events: list[Event]
+    events: list[Pass]
     spans: tuple[Span, ...]
 
     @property

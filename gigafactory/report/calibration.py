@@ -11,6 +11,7 @@ from rich.table import Column, Table
 from gigafactory.catalog import loader, machines
 
 if TYPE_CHECKING:
+    from gigafactory.spec.calibration import StepCalibration
     from gigafactory.spec.kernels import KernelFit
 
 
@@ -34,7 +35,23 @@ def table() -> Group:
         fit = loader.kernel_fit(name)
         points = sum(residual.num_points for residual in fit.residuals.values())
         kernels.add_row(name, _gemm_errors(fit), f"{points:,}")
-    return Group(kernels, numbers)
+    return Group(kernels, numbers, _widths(step))
+
+
+def _widths(step: StepCalibration) -> Table:
+    """Return what makes intervals wide or narrow, with the count of what was fitted."""
+    widths = Table(
+        Column("interval", no_wrap=True),
+        Column("factor", justify="right"),
+        Column("left-out runs", justify="right"),
+        "what it is",
+        title=f"Intervals: {step.num_widths} widths fitted on left-out runs, counted apart",
+        caption="base is the half-width of ln(measured / predicted); the others multiply it.",
+    )
+    for name, width in step.widths.items():
+        rows = str(width.rows) if width.rows else "-"
+        widths.add_row(name, f"{width.factor:.3g}", rows, width.reason)
+    return widths
 
 
 def _gemm_errors(fit: KernelFit) -> str:
@@ -57,6 +74,10 @@ def as_json() -> dict[str, Any]:
         "num_fitted": step.num_fitted,
         "runs": step.rows,
         "factors": {name: asdict(factor) for name, factor in step.factors.items()},
+        "num_widths": step.num_widths,
+        "widths": {name: asdict(width) for name, width in step.widths.items()},
+        "ranges": {name: asdict(span) for name, span in step.ranges.items()},
+        "precision_runs": step.precision_runs,
         "residual_low": step.residual_low,
         "residual_high": step.residual_high,
     }

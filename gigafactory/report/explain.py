@@ -72,8 +72,6 @@ def explanation_sheets(told: Explained) -> list[Sheet]:
 
 def operator_sheets(told: Explained, *, whole: bool = False) -> list[Sheet]:
     """Return the time by operator and by resource; `whole` shows the smallest rows as well."""
-    if not told.operators:
-        return []
     return [
         operators.operators_sheet(told.operators, whole=whole),
         operators.resources_sheet(told.operators),

@@ -86,7 +86,7 @@ class Explained(Spec):
     case: Case
     machine: Machine
     prediction: Prediction
-    operators: tuple[OperatorTime, ...] = ()
+    operators: tuple[OperatorTime, ...]
     measured_s: float | None = None
     reference: str = ""
     caveat: str = ""

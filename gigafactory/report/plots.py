@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from matplotlib.axis import Axis
     from matplotlib.figure import Figure
 
+    from gigafactory.compare.gap import Gap
     from gigafactory.plan.answer import Answer, Point
     from gigafactory.plan.attribution import ResourceTime
     from gigafactory.spec.prediction import Prediction
@@ -84,6 +85,16 @@ def worth_svg(curves: Mapping[str, Sequence[Point]]) -> str:
             _money(axes[1], curves)
 
     return _drawn("worth", (7.6, 3.4), 2 if priced else 1, draw)
+
+
+def gap_svg(gaps: Mapping[str, Gap]) -> str:
+    """Return what explains each difference between a plan and its run, a panel for each."""
+
+    def draw(axes: Sequence[Axes]) -> None:
+        for panel, (name, gap) in zip(axes, gaps.items(), strict=True):
+            _gap(panel, name, gap)
+
+    return _drawn("gap", (7.6, 2.9), len(gaps), draw)
 
 
 def picture(answer: Answer, curves: Mapping[str, Sequence[Point]]) -> str:
@@ -175,6 +186,17 @@ def _memory(axes: Axes, prediction: Prediction) -> None:
     axes.set_xlabel("pipeline stage")
     axes.set_ylabel("GB per GPU")
     axes.set_title("Memory of every stage")
+
+
+def _gap(axes: Axes, name: str, gap: Gap) -> None:
+    shares = [one.share_s for one in gap.shares]
+    colours = [COLOURS[1] if share > 0 else COLOURS[2] for share in shares]
+    axes.barh([one.what for one in gap.shares], [1e3 * s for s in shares], color=colours)
+    axes.axvline(0.0, color=INK, linewidth=0.8)
+    axes.invert_yaxis()
+    axes.set_xlabel("ms, slower to the right")
+    axes.set_title(f"Difference {name}: {1e3 * gap.seconds:+,.1f} ms")
+    axes.tick_params(axis="y", length=0)
 
 
 def _resources(axes: Axes, times: Sequence[ResourceTime]) -> None:

@@ -12,6 +12,7 @@ if TYPE_CHECKING:
 
 SECONDS_PER_MINUTE: Final = 60.0
 DAYS_PER_YEAR: Final = 365.25
+VERY_FAR: Final = 10.0
 SHORT_NAMES: Final = {
     "tensor_parallel": "tp",
     "sequence_parallel": "sp",
@@ -42,6 +43,17 @@ def share(value: float) -> str:
     if 0 < percent < 0.05:
         return "<0.1%"
     return f"{percent:.1f}%" if 0 < percent < 9.95 else f"{percent:z.0f}%"
+
+
+def off_by(ratio: float) -> str:
+    """Return how far a value is from another by their ratio; by factors where it is very far.
+
+    >>> off_by(1.05), off_by(0.5), off_by(1.0), off_by(1234.0), off_by(0.001)
+    ('+5.0%', '-50.0%', '+0.0%', '1,234 x', '1/1,000')
+    """
+    if ratio >= VERY_FAR:
+        return f"{ratio:,.0f} x"
+    return f"1/{1 / ratio:,.0f}" if ratio * VERY_FAR <= 1 else f"{ratio - 1:+z.1%}"
 
 
 def count(value: float) -> str:

@@ -166,6 +166,4 @@ def _prepare_data(folder: RunFolder, plan: Plan, training: Training) -> None:
     target = folder.path / DATA
     if (target / shards.MANIFEST).exists():
         return
-    data.prepare(
-        training.data, vocab_size=plan.model.vocab_size, seed=training.seed, folder=target
-    )
+    data.prepare(training.data, vocab_size=plan.model.vocab_size, seed=training.seed, folder=target)

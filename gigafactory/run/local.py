@@ -69,11 +69,15 @@ class LocalExecutor:
         plan, training = folder.plan(), folder.training()
         ranks = plan.layout.num_gpus
         places, _ = num_places()
-        environment = KEPT_MEMORY | os.environ | {
-            "OMP_NUM_THREADS": str(max(places // ranks, 1)),
-            # Otherwise ranks of a restart find the addresses of the attempt before.
-            "TORCH_DISABLE_SHARE_RDZV_TCP_STORE": "1",
-        }
+        environment = (
+            KEPT_MEMORY
+            | os.environ
+            | {
+                "OMP_NUM_THREADS": str(max(places // ranks, 1)),
+                # Otherwise ranks of a restart find the addresses of the attempt before.
+                "TORCH_DISABLE_SHARE_RDZV_TCP_STORE": "1",
+            }
+        )
         if Path("/sys/class/net", LOOPBACK).exists():
             environment.setdefault("GLOO_SOCKET_IFNAME", LOOPBACK)
         log = (folder.path / LOG).open("ab")

@@ -1,4 +1,4 @@
-"""What the trainer can do of a plan: everything else is refused, with the reason, before it starts."""
+"""What the trainer can do of a plan; all else is refused, with the reason, before it starts."""
 
 from __future__ import annotations
 
@@ -82,7 +82,7 @@ def _pipeline_faults(plan: Plan) -> list[str]:
         return []
     faults = []
     if layout.schedule not in ("1f1b", "interleaved"):
-        faults.append(f'layout.schedule must be "1f1b" or "interleaved", got "{layout.schedule}"')
+        faults.append(f"layout.schedule must be 1f1b or interleaved, got {layout.schedule}")
     if pp * vpp > plan.model.num_layers:
         faults.append(f"{pp} x {vpp} pipeline stages need as many layers, the model has "
                       f"{plan.model.num_layers}")  # fmt: skip
@@ -90,8 +90,8 @@ def _pipeline_faults(plan: Plan) -> list[str]:
     if vpp == 1 and microbatches < pp:
         faults.append(f"1F1B over {pp} stages needs as many microbatches, got {microbatches}")
     if vpp > 1 and microbatches % max(microbatches // pp, 1):
-        faults.append(f"interleaved 1F1B needs microbatches in rounds of about {pp}, "
-                      f"{microbatches} do not divide into {microbatches // pp} of them")  # fmt: skip
+        rounds = microbatches // pp
+        faults.append(f"interleaved 1F1B: {microbatches} microbatches must divide into {rounds}")
     return faults
 
 
@@ -105,9 +105,11 @@ def _expert_faults(plan: Plan) -> list[str]:
         faults.append(f"layout.expert_parallel {ep} must divide the {experts.num_experts} experts")
     if etp not in (1, layout.tensor_parallel):
         faults.append(f"layout.expert_tensor_parallel must be 1 or tensor_parallel, got {etp}")
-    for name in ("ffn_hidden_size", "shared_ffn_hidden_size"):
-        if getattr(experts, name) % etp:
-            faults.append(f"layout.expert_tensor_parallel {etp} must divide experts.{name}")
+    faults += [
+        f"layout.expert_tensor_parallel {etp} must divide experts.{name}"
+        for name in ("ffn_hidden_size", "shared_ffn_hidden_size")
+        if getattr(experts, name) % etp
+    ]
     if etp == 1 and layout.tensor_parallel > 1 and layout.seq_len % layout.tensor_parallel:
         faults.append("layout.tensor_parallel must divide seq_len where experts are not cut")
     return faults

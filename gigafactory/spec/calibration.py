@@ -33,6 +33,44 @@ class Factor(Spec):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Width(Spec):
+    """What one thing known before a run does to the interval around its prediction.
+
+    Attributes:
+        factor: Times the half-width; of `base` the half-width itself, of ln(measured / predicted).
+        rows: Left-out runs that it was fitted on; 0 where it follows from the others.
+        reason: What the runs have in common.
+    """
+
+    factor: float
+    rows: int = 0
+    reason: str
+
+    def __post_init__(self) -> None:
+        require_positive(self, "factor")
+        require_count(self, "rows", least=0)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Extent(Spec):
+    """The smallest and the largest value that was measured."""
+
+    low: float
+    high: float
+
+    def __post_init__(self) -> None:
+        require_positive(self, "low", "high")
+        if self.low > self.high:
+            raise fault(self, "low", self.low, f"must not be above high {self.high!r}")
+
+    def joined(self, other: Extent | None) -> Extent:
+        """Return the span from the lower low to the higher high."""
+        if other is None:
+            return self
+        return Extent(low=min(self.low, other.low), high=max(self.high, other.high))
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class StepCalibration(Spec):
     """All numbers of the step model, by name.
 
@@ -40,17 +78,27 @@ class StepCalibration(Spec):
     Intervals come from the residuals of runs that the fit had not seen.
 
     Attributes:
-        residual_low: Measured over predicted at the lower edge, by group of runs.
+        widths: By what an interval is wide: `base`, `experts`, `accelerator.hopper.h100-sxm` ...
+        ranges: What the measured runs span, by quantity: `num_gpus`, `seq_len` ...
+        precision_runs: Number of measured runs by `generation.precision`.
+        residual_low: Measured over predicted at the lower edge on one very machine, by its
+            kernels' accelerator; stands above `widths`.
         residual_high: The same at the upper edge.
     """
 
     factors: dict[str, Factor] = field(hash=False)
+    widths: dict[str, Width] = field(default_factory=dict, hash=False)
+    ranges: dict[str, Extent] = field(default_factory=dict, hash=False)
+    precision_runs: dict[str, int] = field(default_factory=dict, hash=False)
     residual_low: dict[str, float] = field(default_factory=dict, hash=False)
     residual_high: dict[str, float] = field(default_factory=dict, hash=False)
     rows: int = 0
     source: dict[str, str] = field(default_factory=dict, hash=False)
 
     def __post_init__(self) -> None:
+        for name, runs in self.precision_runs.items():
+            if runs < 1:
+                raise fault(self, f"precision_runs.{name}", runs, "must be above 0")
         for name, low in self.residual_low.items():
             high = self.residual_high.get(name)
             if high is None or not low <= 1.0 <= high:
@@ -67,6 +115,16 @@ class StepCalibration(Spec):
             if name in self.factors:
                 return self.factors[name].value
         raise SpecError(f"calibration: no factor {kind} for {', '.join(groups) or 'anything'}")
+
+    def width(self, *names: str) -> float:
+        """Return the factor of the first of these widths that exists, 1 without any."""
+        known = (self.widths[name].factor for name in names if name in self.widths)
+        return next(known, 1.0)
+
+    @property
+    def num_widths(self) -> int:
+        """Number of widths that were fitted on left-out runs."""
+        return sum(1 for width in self.widths.values() if width.rows)
 
     @property
     def num_fitted(self) -> int:

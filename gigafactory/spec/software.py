@@ -27,8 +27,6 @@ class Features(Spec):
         overlap_data: Gradient reduction runs under the backward pass.
         overlap_parameters: The parameter gather runs under the next forward pass.
         overlap_tensor: Tensor-parallel transfers run under the GEMMs beside them.
-        context_gather: Context-parallel ranks gather all keys and values before attention; else
-            they pass them around a ring.
         quantised_weights: At 8 bits or fewer, weights are quantised before they are gathered.
         quantised_gather: With sequence parallelism and 8 bits or fewer, activations are quantised
             before they are gathered.
@@ -71,7 +69,6 @@ class Features(Spec):
     overlap_data: bool = True
     overlap_parameters: bool = True
     overlap_tensor: bool = False
-    context_gather: bool = False
     quantised_weights: bool = True
     quantised_gather: bool = False
     one_copy_per_domain: bool = False

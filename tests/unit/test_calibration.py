@@ -9,7 +9,6 @@ import pytest
 
 from gigafactory.catalog import loader, machines
 from gigafactory.errors import SpecError
-from gigafactory.plan.predict import residual_interval
 from gigafactory.spec.calibration import Factor, StepCalibration
 
 
@@ -74,19 +73,18 @@ def test_a_number_must_be_finite_and_not_negative(name: str) -> None:
             replace(factor(1.0), **changes)
 
 
-def test_the_interval_of_the_most_special_group_counts() -> None:
-    low, high = {"all": 0.5, "h100": 0.8}, {"all": 2.0, "h100": 1.25, "h100.fp8": 1.5}
-    low["h100.fp8"] = 0.6
-    numbers = replace(NUMBERS, residual_low=low, residual_high=high)
-    machine = replace(MACHINE, calibration=numbers)
-    assert machine.kernels.accelerator == "h100"
-    assert residual_interval(machine, "fp8") == (0.6, 1.5)
-    assert residual_interval(machine, "bf16") == (0.8, 1.25)
-    bare = replace(machine, calibration=replace(NUMBERS, residual_low={}, residual_high={}))
-    assert residual_interval(bare, "bf16") == (1.0, 1.0)
-
-
 def test_every_shipped_number_says_what_it_stands_for() -> None:
     shipped = machines.calibration()
     assert 0 < shipped.num_fitted <= len(shipped.factors)
     assert all(number.reason for number in shipped.factors.values())
+
+
+def test_shipped_intervals_know_every_accelerator_and_software_that_ran() -> None:
+    widths = machines.calibration().widths
+    for name in ("accelerator.hopper.h100-sxm", "accelerator.ampere.a100-sxm-80",
+                 "software.megatron.megatron-core", "software.fsdp.torchtitan"):  # fmt: skip
+        assert widths[name].rows > 0
+    for kind in ("accelerator", "software"):
+        members = [w.factor for name, w in widths.items() if name.startswith(f"{kind}.")]
+        assert widths[kind].factor == max(members)
+    assert all(width.reason for width in widths.values())

@@ -1,17 +1,18 @@
 """Published training runs: how far predictions are from what was measured.
 
-Tolerances named `..._now` are what the model reaches today, with the target beside them; they are
-lowered as it gets better and never raised.
+Tolerances named `..._NOW` are what the model reaches today, with the target beside them; they are
+made tighter as it gets better and never loosened.
 """
 
 from __future__ import annotations
 
 import csv
 from dataclasses import replace
-from statistics import fmean, median
+from statistics import fmean, median, quantiles
 from typing import TYPE_CHECKING
 
 import pytest
+from scipy.stats import spearmanr
 
 from gigafactory.catalog import loader, machines
 from gigafactory.errors import SpecError
@@ -33,19 +34,31 @@ if TYPE_CHECKING:
     from gigafactory.spec.prediction import Prediction
 
 PUBLISHED = loader.DATA / "published" / "runs.csv"
-MEAN_ERROR = 0.10
+SINGLE_NODE = loader.DATA / "published" / "single_node.csv"
+MEDIAN_ERROR, MEAN_ERROR, P90_ERROR = 0.03, 0.045, 0.10  # every input published
+PARTIAL_MEDIAN_ERROR = 0.10
+SINGLE_NODE_MEDIAN_ERROR = 0.06
+LARGE, LARGE_MEAN_ERROR = 1024, 0.06
+GROK_ERROR, LLAMA_3_ERROR = 0.06, 0.10
 REFUSED = 0.01
-# Mean error by source; a source of few rows, or of one software release, has more of its own.
-SOURCE_ERROR_NOW = {
+# Mean error by source of runs whose every input is published.
+SOURCE_ERROR = {
     "Korthikanti 2022 (MLSys 23)": 0.05,
-    "NVIDIA/dgxc-benchmarking": 0.08,
-    "Narayanan SC'21": 0.22,
-    "bigscience-workshop/bigscience": 0.12,
-    "mosaicml/llm-foundry": 0.06,
-    "pytorch/torchtitan": 0.15,
-    "vTrain measured (MICRO 24)": 0.10,
+    "NVIDIA/dgxc-benchmarking": 0.045,
+    "Narayanan SC'21": 0.07,
+    "bigscience-workshop/bigscience": 0.06,
+    "mosaicml/llm-foundry": 0.045,
+    "pytorch/torchtitan": 0.08,
+    "vTrain measured (MICRO 24)": 0.08,
 }
+# Of sweeps with six layouts and more. Asked were 0.85, 2 % and 8 %: docs/log.md says why not.
+SPEARMAN_NOW, MEAN_REGRET_NOW, MAX_REGRET_NOW = 0.80, 0.025, 0.10
 FLAT_MFU = 0.42  # what a planner without a model would assume
+
+JOB = ("source", "arch", "layers", "hidden", "heads", "seq_len", "global_batch_seqs", "gpu",
+       "n_gpus", "precision", "software_version")  # fmt: skip
+LAYOUT = ("tp", "sp", "pp", "vpp", "dp", "cp", "ep", "micro_batch", "sharding", "recompute",
+          "features")  # fmt: skip
 
 # Llama team 2024, The Llama 3 Herd of Models, table 4: 16,384 GPUs, 8,192 tokens a sequence.
 LLAMA_FLOPS_PER_S = 400e12
@@ -90,11 +103,80 @@ def error(cells: dict[str, str], answer: Answer) -> float:
     return abs(answer.step_time_s / float(cells["step_time_s"]) - 1)
 
 
-def test_the_mean_error_over_all_published_runs_is_below_ten_percent(
+def test_runs_whose_every_input_is_published_are_predicted_within_the_errors_claimed(
     runs: list[tuple[dict[str, str], Answer]],
 ) -> None:
-    assert len(runs) > 350
-    assert fmean(error(*run) for run in runs) < MEAN_ERROR
+    errors = [error(*run) for run in runs]
+    assert len(errors) > 350
+    assert median(errors) < MEDIAN_ERROR
+    assert fmean(errors) < MEAN_ERROR
+    assert quantiles(errors, n=10)[-1] < P90_ERROR
+
+
+@pytest.fixture(scope="module")
+def scored() -> list[tuple[dict[str, str], Answer]]:
+    return [run for run in table(PUBLISHED) if run[0]["tier"] != "doubtful"]
+
+
+def test_large_runs_are_predicted_within_the_error_claimed(
+    scored: list[tuple[dict[str, str], Answer]],
+) -> None:
+    errors = [error(*run) for run in scored if int(run[0]["n_gpus"]) >= LARGE]
+    assert len(errors) > 50
+    assert fmean(errors) < LARGE_MEAN_ERROR
+
+
+def test_runs_of_one_node_are_predicted_within_the_error_claimed() -> None:
+    errors = [error(*run) for run in table(SINGLE_NODE)]
+    assert len(errors) == 500
+    assert median(errors) < SINGLE_NODE_MEDIAN_ERROR
+
+
+def test_grok_1_is_predicted_within_the_error_claimed(
+    runs: list[tuple[dict[str, str], Answer]],
+) -> None:
+    errors = [error(*run) for run in runs if run[0]["model"].startswith("Grok-1")]
+    assert len(errors) == 20
+    assert fmean(errors) < GROK_ERROR
+
+
+def test_llama_3_is_predicted_within_the_error_claimed_with_no_number_of_its_own(
+    scored: list[tuple[dict[str, str], Answer]],
+) -> None:
+    errors = [error(*run) for run in scored if run[0]["source"] == "Llama 3 herd"]
+    assert len(errors) == 3
+    assert fmean(errors) < LLAMA_3_ERROR
+    assert not [name for name in machines.calibration().factors if "llama" in name]
+
+
+def sweeps(
+    runs: list[tuple[dict[str, str], Answer]],
+) -> list[list[tuple[float, float]]]:
+    """Return (measured, predicted) of the layouts of each job, those of six and more layouts."""
+    jobs: dict[tuple[str, ...], dict[tuple[str, ...], list[tuple[float, float]]]] = {}
+    for cells, answer in runs:
+        assert not isinstance(answer, SpecError)
+        job = tuple(cells[name] for name in JOB)
+        layout = tuple(cells[name] for name in LAYOUT)
+        pair = (float(cells["step_time_s"]), answer.step_time_s)
+        jobs.setdefault(job, {}).setdefault(layout, []).append(pair)
+    merged = [
+        [(median(m for m, _ in pairs), median(p for _, p in pairs)) for pairs in layouts.values()]
+        for layouts in jobs.values()
+    ]
+    return [sweep for sweep in merged if len(sweep) >= 6]
+
+
+def test_layouts_of_one_job_are_ranked_as_well_as_claimed(
+    runs: list[tuple[dict[str, str], Answer]],
+) -> None:
+    found = sweeps(runs)
+    assert len(found) == 4
+    ranked = [spearmanr([m for m, _ in s], [p for _, p in s]).statistic for s in found]
+    regrets = [min(s, key=lambda pair: pair[1])[0] / min(m for m, _ in s) - 1 for s in found]
+    assert fmean(ranked) > SPEARMAN_NOW
+    assert fmean(regrets) < MEAN_REGRET_NOW
+    assert max(regrets) < MAX_REGRET_NOW
 
 
 def test_fewer_than_one_in_a_hundred_published_runs_is_refused(
@@ -104,19 +186,19 @@ def test_fewer_than_one_in_a_hundred_published_runs_is_refused(
     assert len(refused) < REFUSED * len(runs), refused
 
 
-@pytest.mark.parametrize("source", sorted(SOURCE_ERROR_NOW))
+@pytest.mark.parametrize("source", sorted(SOURCE_ERROR))
 def test_every_source_is_predicted_within_its_tolerance(
     source: str, runs: list[tuple[dict[str, str], Answer]]
 ) -> None:
     errors = [error(*run) for run in runs if run[0]["source"] == source]
     assert errors
-    assert fmean(errors) < SOURCE_ERROR_NOW[source]
+    assert fmean(errors) < SOURCE_ERROR[source]
 
 
 def test_every_source_of_full_runs_has_a_tolerance(
     runs: list[tuple[dict[str, str], Answer]],
 ) -> None:
-    assert {cells["source"] for cells, _ in runs} == set(SOURCE_ERROR_NOW)
+    assert {cells["source"] for cells, _ in runs} == set(SOURCE_ERROR)
 
 
 def test_a_flat_utilisation_is_beaten_by_half(runs: list[tuple[dict[str, str], Answer]]) -> None:
@@ -128,11 +210,14 @@ def test_a_flat_utilisation_is_beaten_by_half(runs: list[tuple[dict[str, str], A
     assert median(error(*run) for run in runs) < median(flat) / 2
 
 
-def test_partial_rows_are_priced_too() -> None:
-    partial = [answer for cells, answer in table(PUBLISHED) if cells["tier"] == "partial"]
-    assert partial
-    refused = [answer for answer in partial if isinstance(answer, SpecError)]
+def test_runs_with_inputs_unpublished_are_predicted_within_the_error_claimed(
+    scored: list[tuple[dict[str, str], Answer]],
+) -> None:
+    partial = [run for run in scored if run[0]["tier"] == "partial"]
+    assert len(partial) > 200
+    refused = [answer for _, answer in partial if isinstance(answer, SpecError)]
     assert not refused, refused[:3]
+    assert median(error(*run) for run in partial) < PARTIAL_MEDIAN_ERROR
 
 
 @pytest.fixture(scope="module")

@@ -84,7 +84,7 @@ class Attention(nn.Module):
         return out
 
     def _heads(self, x: Tensor) -> Tensor:
-        return x.unflatten(-1, (-1, self.head_dim))
+        return x.view(*x.shape[:-1], -1, self.head_dim)
 
     def _shared(self, x: Tensor) -> Tensor:
         heads = self._heads(x)
@@ -96,6 +96,8 @@ def _repeated(x: Tensor, groups: int) -> Tensor:
     if groups == 1:
         return x
     batch, heads, length, width = x.shape
-    return x[:, :, None].expand(batch, heads, groups, length, width).reshape(
-        batch, heads * groups, length, width
+    return (
+        x[:, :, None]
+        .expand(batch, heads, groups, length, width)
+        .reshape(batch, heads * groups, length, width)
     )

@@ -16,19 +16,20 @@ import shutil
 import threading
 import time
 from dataclasses import dataclass
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
 import torch
 import torch.distributed as dist
-import torch.distributed.checkpoint as dcp
+from torch.distributed.checkpoint.filesystem import FileSystemWriter
 from torch.distributed.checkpoint.staging import AsyncStager
+from torch.distributed.checkpoint.state_dict_saver import AsyncSaveResponse, async_save
 
 from gigafactory.run.trainer.pieces import held, like
 
 if TYPE_CHECKING:
     from collections.abc import Callable
     from concurrent.futures import Future
-    from pathlib import Path
 
     from torch import Tensor
 
@@ -84,13 +85,13 @@ class Saved:
     error: str = ""
 
 
-class _Writer(dcp.FileSystemWriter):
+class _Writer(FileSystemWriter):
     """Writes a rank's file, and its sum beside it."""
 
     def write_data(self, plan: Any, planner: Any) -> Any:
         future = super().write_data(plan, planner)
         names = sorted({r.storage_data.relative_path for r in future.wait()})
-        folder = self.path
+        folder = Path(self.path)
         for name in names:
             write_synced(folder / f"{name}.sha256", sha256(folder / name))
         return future
@@ -169,15 +170,17 @@ class Checkpoints:
             part.mkdir(parents=True, exist_ok=True)
         except OSError as error:
             self._ended(Saved(step, 0.0, error=_reason(error)))
-        self._writing = dcp.async_save(  # type: ignore[assignment]
+        writing = async_save(
             state,
             storage_writer=_Writer(part, thread_count=1, overwrite=True),
             process_group=self._group,
             async_stager=self._stager,
         )
+        assert not isinstance(writing, AsyncSaveResponse)  # that is for stagers with a thread
+        self._writing = writing
         if self.first:
             self._settled.clear()
-            self._writing.add_done_callback(lambda done: self._settle(done, step, extra, begun))
+            writing.add_done_callback(lambda done: self._settle(done, step, extra, begun))
 
     def wait(self) -> None:
         """Wait until nothing is being written."""
@@ -187,9 +190,7 @@ class Checkpoints:
         self._settled.wait()
         dist.barrier(group=self._group)
 
-    def _settle(
-        self, done: Future[Any], step: int, extra: dict[str, Any], begun: float
-    ) -> None:
+    def _settle(self, done: Future[Any], step: int, extra: dict[str, Any], begun: float) -> None:
         """Make a written checkpoint stand, or remove what is there of it."""
         try:
             self._ended(self._settled_as(done, step, extra, begun))
@@ -205,7 +206,7 @@ class Checkpoints:
             if error is not None:
                 raise error
             size = _commit(part, self.folder / folder_name(step), step, extra)
-        except BaseException as error:  # noqa: BLE001
+        except BaseException as error:
             shutil.rmtree(part, ignore_errors=True)
             return Saved(step, time.perf_counter() - begun, error=_reason(error))
         prune(self.folder, self.keep)
@@ -266,7 +267,7 @@ def _reason(error: BaseException) -> str:
     """Return one line that says why; of a failure on several ranks, the first one's."""
     failures = getattr(error, "failures", None)
     if failures:
-        rank, (inner, _) = sorted(failures.items())[0]
+        rank, (inner, _) = min(failures.items())
         return f"rank {rank}: {_reason(inner)}"
     if isinstance(error, OSError) and error.strerror:
         return f"{error.filename or ''}: {error.strerror}".lstrip(": ")

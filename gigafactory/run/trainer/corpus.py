@@ -132,11 +132,7 @@ def _library() -> Corpus:
 def _parts(source: str) -> tuple[Path, str]:
     """Return path and field of a source; a path that exists is taken whole."""
     path, mark, field = source.rpartition("#")
-    try:
-        whole = Path(source).exists()
-    except ValueError:
-        raise fault(repr(source), "cannot be read: no name of a file") from None
-    if whole or not mark:
+    if not mark or Path(source).exists():
         return Path(source), TEXT_FIELD
     if not field:
         raise fault(source, "must name a field behind its '#'")

@@ -10,7 +10,7 @@ import numpy as np
 
 from gigafactory.errors import SpecError
 from gigafactory.run.trainer import shards, tokenizer
-from gigafactory.run.trainer.order import sequences_at
+from gigafactory.run.trainer.order import sequences_between
 from gigafactory.run.trainer.prepare import prepare
 from gigafactory.run.trainer.shards import Manifest, Tokens
 
@@ -102,8 +102,8 @@ class Dataset:
             raise ValueError(f"step {step}, batch {global_batch_size}, rank {rank} of {ranks}")
         rows = global_batch_size // ranks
         first = step * global_batch_size + rank * rows
-        positions = np.arange(first, first + rows, dtype=np.int64)
-        return self._rows(self._train, sequences_at(positions, self.num_sequences, self.seed))
+        which = sequences_between(first, first + rows, self.num_sequences, self.seed)
+        return self._rows(self._train, which)
 
     def evaluation(self, index: int, count: int) -> npt.NDArray[np.int64]:
         """Return a batch of held-out text, [count, seq_len + 1].

@@ -62,7 +62,7 @@ class _Exchanged(torch.autograd.Function):
         return _exchanged(rows, got, sent, group)
 
     @staticmethod
-    def backward(ctx: Any, grad: Tensor) -> tuple[Tensor, None, None, None]:  # type: ignore[override]
+    def backward(ctx: Any, grad: Tensor) -> tuple[Tensor, None, None, None]:
         return _exchanged(grad, ctx.sent, ctx.got, ctx.group), None, None, None
 
 

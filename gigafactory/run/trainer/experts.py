@@ -19,6 +19,8 @@ from gigafactory.run.trainer.pieces import local
 from gigafactory.run.trainer.rows import inverse, ordered
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from torch import Tensor
     from torch.distributed import ProcessGroup
 
@@ -107,7 +109,8 @@ class MixtureOfExperts(nn.Module):
             chances = logits.softmax(dim=-1)
         weights, chosen = chances.topk(self.top_k, dim=-1)
         if torch.is_grad_enabled():
-            weights = _WithGradientOf.apply(weights, self._imbalance(chances, chosen))
+            term = self._imbalance(chances, chosen)
+            weights = _WithGradientOf.apply(weights, term)  # type: ignore[no-untyped-call]
         return weights, chosen
 
     def _imbalance(self, chances: Tensor, chosen: Tensor) -> Tensor:
@@ -151,15 +154,10 @@ def _products(
         inner = F.grouped_mm(rows, up, offs=ends)
         opened = None if gate is None else F.silu(F.grouped_mm(rows, gate, offs=ends))
         return F.grouped_mm(F.gelu(inner) if opened is None else opened * inner, down, offs=ends)
-    gates = [None] * len(up) if gate is None else gate.unbind()
-    return torch.cat(
-        [
-            _expert(run, *matrices)
-            for run, *matrices in zip(
-                rows.split(counts.tolist()), gates, up.unbind(), down.unbind(), strict=True
-            )
-        ]
-    )
+    runs = torch.split(rows, counts.tolist())
+    gates: Sequence[Tensor | None] = [None] * len(up) if gate is None else gate.unbind()
+    experts = zip(runs, gates, up.unbind(), down.unbind(), strict=True)
+    return torch.cat([_expert(*matrices) for matrices in experts])
 
 
 def _expert(rows: Tensor, gate: Tensor | None, up: Tensor, down: Tensor) -> Tensor:
@@ -179,6 +177,6 @@ class _WithGradientOf(torch.autograd.Function):
         return x.view_as(x)
 
     @staticmethod
-    def backward(ctx: Any, grad: Tensor) -> tuple[Tensor, Tensor]:  # type: ignore[override]
+    def backward(ctx: Any, grad: Tensor) -> tuple[Tensor, Tensor]:
         (term,) = ctx.saved_tensors
         return grad, torch.ones_like(term)

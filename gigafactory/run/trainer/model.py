@@ -76,9 +76,7 @@ class Transformer(nn.Module):
         sequence_split: Ranks that the tokens of a sequence are split over between layers.
     """
 
-    def __init__(
-        self, model: Model, *, recompute: str = "none", part: Part | None = None
-    ) -> None:
+    def __init__(self, model: Model, *, recompute: str = "none", part: Part | None = None) -> None:
         super().__init__()
         self.spec, self.part = model, part or whole(model)
         self.recompute = recompute

@@ -100,11 +100,11 @@ class Optimizer:
         """
         for piece in self.pieces:
             piece.here.grad = gradient(piece.parameter)
-        told = [p for p in self.pieces if p.here.grad is not None and p.share]
+        told = [(p.here.grad, p.share) for p in self.pieces if p.here.grad is not None]
         if not told:
             return torch.zeros((), device=self.pieces[0].here.device)
-        norms = torch.stack(torch._foreach_norm([p.here.grad for p in told]))
-        shares = norms.new_tensor([p.share for p in told])
+        norms = torch.stack(torch._foreach_norm([grad for grad, _ in told]))
+        shares = norms.new_tensor([share for _, share in told])
         return (norms.square() * shares).sum()
 
     def step(self, rate: float, norm: float) -> None:
@@ -140,9 +140,7 @@ class Optimizer:
         return told
 
 
-def _piece(
-    stage: Transformer, name: str, parameter: nn.Parameter, ranks_of_stage: int
-) -> _Piece:
+def _piece(stage: Transformer, name: str, parameter: nn.Parameter, ranks_of_stage: int) -> _Piece:
     kept = parameter_name(stage.spec, name)
     copy = kept != name  # the first stage holds it as well, and answers for it
     share = 0.0 if copy else num_pieces(parameter) / ranks_of_stage
@@ -157,4 +155,6 @@ def share_tied_gradient(stages: Iterable[Transformer], group: dist.ProcessGroup 
         ends = {"embedding.weight": stage.part.first, "output.weight": stage.part.last}
         for name, parameter in stage.named_parameters():
             if ends.get(name) and parameter.grad is not None:
-                dist.all_reduce(held(parameter.grad), group=group)
+                mine = gradient(parameter)
+                dist.all_reduce(mine, group=group)
+                parameter.grad = like(parameter.detach(), mine)

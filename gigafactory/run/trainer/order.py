@@ -11,6 +11,7 @@ the mixing of bits: splitmix64, Steele et al., OOPSLA 2014.
 
 from __future__ import annotations
 
+from functools import lru_cache
 from typing import TYPE_CHECKING, Final
 
 import numpy as np
@@ -22,10 +23,26 @@ if TYPE_CHECKING:
     Words = npt.NDArray[np.uint64]
 
 ROUNDS: Final = 6
+BLOCK: Final = 4_096
 _GOLDEN: Final = 0x9E3779B97F4A7C15
 _MIX_1: Final = np.uint64(0xBF58476D1CE4E5B9)
 _MIX_2: Final = np.uint64(0x94D049BB133111EB)
 _WORD: Final = 2**64
+
+
+def sequences_between(first: int, stop: int, num_sequences: int, seed: int) -> Integers:
+    """Return which sequences stand at the positions first .. stop-1 of the whole training."""
+    blocks = range(first // BLOCK, -(-stop // BLOCK))
+    found = np.concatenate([_block(number, num_sequences, seed) for number in blocks])
+    begin = blocks.start * BLOCK
+    return found[first - begin : stop - begin]
+
+
+@lru_cache(maxsize=8)
+def _block(number: int, num_sequences: int, seed: int) -> Integers:
+    """Return the sequences of neighbouring positions: many cost little more than a few."""
+    positions = np.arange(number * BLOCK, (number + 1) * BLOCK, dtype=np.int64)
+    return sequences_at(positions, num_sequences, seed)
 
 
 def sequences_at(positions: Integers, num_sequences: int, seed: int) -> Integers:

@@ -37,7 +37,22 @@ def pack(
 ) -> tuple[tuple[shards.Shard, ...], tuple[shards.Shard, ...]]:
     """Write the shards to train on and those held out; return both lists."""
     dtype = shards.dtype_of(tokenizer.vocab_size)
-    writers = [shards.ShardWriter(folder, split, dtype, shard_bytes) for split in shards.SPLITS]
+    train, held_out = (
+        shards.ShardWriter(folder, split, dtype, shard_bytes) for split in shards.SPLITS
+    )
+    with train, held_out:
+        _write(corpus, tokenizer, held_out_below, (train, held_out), progress)
+        return train.close(), held_out.close()
+
+
+def _write(
+    corpus: Corpus,
+    tokenizer: Tokenizer,
+    held_out_below: int,
+    writers: tuple[shards.ShardWriter, shards.ShardWriter],
+    progress: Callable[[int], None],
+) -> None:
+    """Write the tokens of a corpus, those of held-out pieces to the second writer."""
     end = np.array([tokenizer.end_of_document])
     was_held_out, inside = False, False
     done = 0
@@ -52,8 +67,6 @@ def pack(
             was_held_out, inside = held_out, not piece.ends
         done += sum(len(piece.text) for piece in batch)
         progress(done)
-    train, held = (writer.close() for writer in writers)
-    return train, held
 
 
 def _batches(pieces: Iterable[Piece]) -> Iterator[list[Piece]]:

@@ -43,7 +43,7 @@ def num_pieces(x: Tensor) -> int:
     if not isinstance(x, DTensor):
         return 1
     sizes = zip(x.placements, x.device_mesh.shape, strict=True)
-    return math.prod(size for placement, size in sizes if placement.is_shard())
+    return math.prod(size for placement, size in sizes if not placement.is_replicate())
 
 
 def window(x: Tensor) -> tuple[slice, ...]:

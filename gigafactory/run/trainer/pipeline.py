@@ -95,7 +95,7 @@ class Accumulated:
     def train(self, batch: Tensor) -> Tensor:
         """See `Passes`."""
         total = torch.zeros((), device=batch.device)
-        microbatches = batch.split(self.layout.micro_batch_size)
+        microbatches = torch.split(batch, self.layout.micro_batch_size)
         for index, microbatch in enumerate(microbatches):
             replicas.prepare(self.module, self.layout, last=index == len(microbatches) - 1)
             with self.context.losses():
@@ -107,7 +107,7 @@ class Accumulated:
     @torch.no_grad()
     def evaluate(self, batch: Tensor) -> Tensor:
         """See `Passes`."""
-        microbatches = batch.split(self.layout.micro_batch_size)
+        microbatches = torch.split(batch, self.layout.micro_batch_size)
         with self.context.losses():
             losses = [_plain(self._loss(m)) for m in microbatches]
         return torch.stack(losses).mean()

@@ -39,12 +39,13 @@ def recomputed(how: str, block: nn.Module, *inputs: Tensor) -> Tensor:
         block: A layer.
         inputs: Its inputs.
     """
-    if how == "full":
-        out: Tensor = checkpoint(block, *inputs, use_reentrant=False, preserve_rng_state=False)
-        return out
-    contexts = partial(create_selective_checkpoint_contexts, _policy)
-    out = checkpoint(
-        block, *inputs, use_reentrant=False, preserve_rng_state=False, context_fn=contexts
+    contexts: dict[str, Any] = (
+        {}
+        if how == "full"
+        else {"context_fn": partial(create_selective_checkpoint_contexts, _policy)}
+    )
+    out: Tensor = checkpoint(
+        block, *inputs, use_reentrant=False, preserve_rng_state=False, **contexts
     )
     return out
 

@@ -4,16 +4,17 @@ from __future__ import annotations
 
 import logging
 import os
+import threading
 from collections import deque
 from typing import TYPE_CHECKING, Any
 
 from gigafactory.run.record import STEPS
-from gigafactory.spec.run import Event, StepRecord
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
     from gigafactory.run.record import RunFolder
+    from gigafactory.spec.run import Event, StepRecord
 
 LOG = logging.getLogger(__name__)
 
@@ -29,6 +30,7 @@ class Recorder:
     def __init__(self, folder: RunFolder, rank: int) -> None:
         self.folder, self.rank = folder, rank
         self._waiting: deque[Callable[[], None]] = deque()
+        self._writing = threading.Lock()  # the thread that writes a checkpoint tells of it as well
 
     def step(self, record: StepRecord) -> None:
         """Append a step."""
@@ -57,13 +59,15 @@ class Recorder:
         self._flush()
 
     def _flush(self) -> None:
-        while self._waiting:
-            try:
-                self._waiting[0]()
-            except OSError as error:
-                LOG.warning("%s: %s; %d lines wait", self.folder.path, error, len(self._waiting))
-                return
-            self._waiting.popleft()
+        with self._writing:
+            while self._waiting:
+                try:
+                    self._waiting[0]()
+                except OSError as error:
+                    waiting = len(self._waiting)
+                    LOG.warning("%s: %s; %d lines wait", self.folder.path, error, waiting)
+                    return
+                self._waiting.popleft()
 
 
 def lost(events: list[Event], steps: list[StepRecord]) -> int:

@@ -17,6 +17,7 @@ from torch.distributed.fsdp import FSDPModule, MixedPrecisionPolicy, fully_shard
 from torch.nn.parallel import DistributedDataParallel
 
 from gigafactory.run.trainer.experts import MixtureOfExperts
+from gigafactory.run.trainer.mesh import expert_shard_size
 
 if TYPE_CHECKING:
     from torch import nn
@@ -50,12 +51,23 @@ def shard(transformer: Transformer, layout: Layout, meshes: Meshes) -> None:
                 experts.experts, mesh=meshes.expert_data, mp_policy=precision,
                 reshard_after_forward=gathered_again,
             )  # fmt: skip
-            # Tokens of all ranks of the layout are summed here already: the mean is over replicas.
-            cast("FSDPModule", experts.experts).set_gradient_divide_factor(layout.data_parallel)
+            _mean_over_replicas(cast("FSDPModule", experts.experts), layout)
         fully_shard(
             block, mesh=meshes.data, mp_policy=precision, reshard_after_forward=gathered_again
         )
     fully_shard(transformer, mesh=meshes.data, mp_policy=precision, reshard_after_forward=False)
+
+
+def _mean_over_replicas(experts: FSDPModule, layout: Layout) -> None:
+    """Divide the experts' gradients by the replicas, not by the ranks that hold the same experts.
+
+    They hold the tokens of all ranks of their exchange, summed, already.
+    """
+    experts.set_gradient_divide_factor(layout.data_parallel)
+    if expert_shard_size(layout) > 1:
+        # gloo cannot scale in a reduction. With shards of 1 there is none, and asking for sums
+        # would divide twice (PyTorch 2.13).
+        experts.set_force_sum_reduction_for_comms(enable=True)
 
 
 def replicate(transformer: Transformer) -> DistributedDataParallel:

@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING, Any
 
 import torch
 import torch.distributed as dist
-import torch.distributed.checkpoint as dcp
+from torch.distributed.checkpoint.filesystem import FileSystemReader
+from torch.distributed.checkpoint.state_dict_loader import load as load_into
 
 from gigafactory.run.trainer.checkpoint import CORRUPT, MANIFEST, STATE, sha256, standing
 
@@ -49,24 +50,26 @@ def fault(path: Path, rank: int = 0, ranks: int = 1) -> str:
                 return f"{name} has {(path / name).stat().st_size} bytes, not {told['bytes']}"
             if index % ranks == rank and sha256(path / name) != told["sha256"]:
                 return f"{name} has another checksum than its manifest"
-    except (OSError, ValueError, KeyError, TypeError) as error:
+    except (OSError, ValueError, LookupError, TypeError, AttributeError) as error:
         return f"{MANIFEST} cannot be read: {error}"
     return ""
 
 
-def newest(folder: Path, passed_over: Callable[[Path, str], None]) -> Found | None:
+def newest(
+    folder: Path, passed_over: Callable[[Path, str], None], *, together: bool = False
+) -> Found | None:
     """Return the newest whole checkpoint in a folder, None where there is none.
-
-    Alone or, where a process group is up, called by every rank, which share the reading.
 
     Args:
         folder: RUN/checkpoints.
         passed_over: Told each newer one and its fault, on the first rank.
+        together: Every rank calls it, and they share the reading.
     """
-    together = dist.is_initialized()
     rank, ranks = (dist.get_rank(), dist.get_world_size()) if together else (0, 1)
-    for path in _agreed(standing(folder)):
-        wrong = _first([fault(path, rank, ranks)])
+    for path in _agreed(standing(folder)) if together else standing(folder):
+        wrong = fault(path, rank, ranks)
+        if together:
+            wrong = _first(wrong)
         if not wrong:
             extra = json.loads((path / STATE).read_text(encoding="utf-8"))
             return Found(path, int(path.name[5:]), extra)
@@ -82,33 +85,28 @@ def put_aside(path: Path) -> None:
         path.rename(target)
 
 
-def load(found: Found, state: dict[str, Tensor]) -> None:
+def load(found: Found, state: dict[str, Tensor], *, together: bool = False) -> None:
     """Fill tensors, cut as this layout cuts them, with what a checkpoint holds of them."""
-    reader = dcp.FileSystemReader(found.path)
+    reader = FileSystemReader(found.path)
     known = reader.read_metadata().state_dict_metadata
     wanted = {k: v for k, v in state.items() if not k.startswith("rng.") or k in known}
-    dcp.load(wanted, storage_reader=reader, no_dist=not dist.is_initialized())
+    load_into(wanted, storage_reader=reader, no_dist=not together)
 
 
 def _agreed(paths: list[Path]) -> list[Path]:
     """Return the first rank's list: others may see a shared folder a moment later."""
-    if not dist.is_initialized():
-        return paths
     told: list[list[Path]] = [paths]
     dist.broadcast_object_list(told, src=0)
     return told[0]
 
 
-def _first(told: list[str]) -> str:
+def _first(wrong: str) -> str:
     """Return the first rank's fault that has one."""
-    if not dist.is_initialized():
-        return told[0]
     everyone: list[str] = [""] * dist.get_world_size()
-    dist.all_gather_object(everyone, told[0])
+    dist.all_gather_object(everyone, wrong)
     return next((fault for fault in everyone if fault), "")
 
 
 def generators() -> dict[str, Tensor]:
     """Return the state of this rank's random generator, by the name it is kept under."""
-    rank = dist.get_rank() if dist.is_initialized() else 0
-    return {f"rng.{rank}": torch.get_rng_state()}
+    return {f"rng.{dist.get_rank()}": torch.get_rng_state()}

@@ -40,7 +40,7 @@ class _Ordered(torch.autograd.Function):
         return x[order // copies if copies > 1 else order]
 
     @staticmethod
-    def backward(ctx: Any, grad: Tensor) -> tuple[Tensor, None, None]:  # type: ignore[override]
+    def backward(ctx: Any, grad: Tensor) -> tuple[Tensor, None, None]:
         (order,) = ctx.saved_tensors
         rows = grad[inverse(order)]
         if ctx.copies > 1:

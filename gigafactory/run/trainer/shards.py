@@ -8,10 +8,12 @@ one machine share one copy, and only what is read is loaded.
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import json
 import mmap
 import os
+from bisect import bisect_right
 from dataclasses import asdict, dataclass
 from functools import cached_property
 from itertools import accumulate
@@ -26,7 +28,7 @@ from gigafactory.spec.base import Spec, require_count, require_one_of
 
 if TYPE_CHECKING:
     from pathlib import Path
-    from typing import BinaryIO
+    from typing import BinaryIO, Self
 
     import numpy.typing as npt
 
@@ -178,6 +180,14 @@ class ShardWriter:
         self._file: BinaryIO | None = None
         self._sha256 = hashlib.sha256()
 
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        if self._file is not None:  # what went wrong is on its way up already
+            with contextlib.suppress(OSError):
+                self._file.close()
+
     def add(self, tokens: npt.NDArray[np.int64]) -> None:
         """Append tokens."""
         while len(tokens):
@@ -257,7 +267,7 @@ class Tokens:
 
     def read_into(self, out: npt.NDArray[np.int64], start: int) -> None:
         """Fill `out` with the tokens from `start` on, across files."""
-        at = int(np.searchsorted(self._ends, start, side="right"))
+        at = bisect_right(self._ends, start)
         done = 0
         while done < len(out):
             offset = start + done - (self._ends[at] - self.shards[at].tokens)

@@ -6,7 +6,7 @@ under sequence parallelism.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
 from torch import nn
 from torch.distributed.tensor import DTensor, Partial, Replicate, Shard, distribute_tensor
@@ -18,7 +18,6 @@ from torch.distributed.tensor.parallel import (
     parallelize_module,
 )
 
-from gigafactory.run.trainer.attention import Attention
 from gigafactory.run.trainer.experts import MixtureOfExperts, Spread
 from gigafactory.run.trainer.feed_forward import FeedForward, SharedExpert
 
@@ -27,6 +26,7 @@ if TYPE_CHECKING:
     from torch.distributed.device_mesh import DeviceMesh
     from torch.distributed.tensor.placement_types import Placement
 
+    from gigafactory.run.trainer.attention import Attention
     from gigafactory.run.trainer.mesh import Meshes
     from gigafactory.run.trainer.model import Transformer
     from gigafactory.spec.layout import Layout
@@ -63,7 +63,7 @@ def _spread_dense(transformer: Transformer, layout: Layout, mesh: DeviceMesh) ->
         transformer.sequence_split = layout.tensor_parallel
     for block in transformer.layers.values():
         parallelize_module(block, mesh, _styles(block, layout))
-        _share_heads(block.attention, mesh)
+        _share_heads(cast("Attention", block.attention), mesh)
 
 
 def _styles(block: nn.Module, layout: Layout) -> dict[str, Any]:
@@ -167,7 +167,9 @@ def _hand_over(
     layer.register_forward_hook(after)
 
 
-def _distribute(module: nn.Module, mesh: DeviceMesh, placements: dict[str, list[Placement]]) -> None:
+def _distribute(
+    module: nn.Module, mesh: DeviceMesh, placements: dict[str, list[Placement]]
+) -> None:
     for name, cuts in placements.items():
         parameter = getattr(module, name)
         if parameter is not None:

@@ -25,8 +25,10 @@ from gigafactory.run.record import CHECKPOINTS, RunFolder
 from gigafactory.run.trainer.agent import end_with_parent
 from gigafactory.run.trainer.build import build
 from gigafactory.run.trainer.checkpoint import clear_parts
-from gigafactory.run.trainer.loop import Loop, TrainingStopped
+from gigafactory.run.trainer.loop import Loop
+from gigafactory.run.trainer.mender import TrainingStopped, next_batch
 from gigafactory.run.trainer.recorder import Recorder, lost
+from gigafactory.run.trainer.sample import sample
 from gigafactory.run.trainer.watchdog import Watchdog
 
 if TYPE_CHECKING:
@@ -48,7 +50,9 @@ def main(arguments: list[str]) -> int:
     recorder = Recorder(folder, rank)
     try:
         _train(folder, recorder)
-    except (GigafactoryError, TrainingStopped) as error:
+    except TrainingStopped as error:  # which all ranks agree on
+        return _give_up(folder, recorder, str(error)) if rank == 0 else 0
+    except GigafactoryError as error:
         return _give_up(folder, recorder, str(error))
     except Exception as error:
         traceback.print_exc()
@@ -75,12 +79,19 @@ def _train(folder: RunFolder, recorder: Recorder) -> None:
     limit = dt.timedelta(seconds=training.hang_s + HANG_MARGIN_S)
     dist.init_process_group(backend, timeout=limit)
     watchdog = Watchdog(training.hang_s, lambda stack: _tell_hang(folder, recorder, stack))
-    loop = Loop(plan, training, build(plan, training), _data(folder, plan, recorder.rank), recorder, watchdog)
+    loop = Loop(
+        plan,
+        training,
+        build(plan, training),
+        data=_data(folder, plan, recorder.rank),
+        recorder=recorder,
+        watchdog=watchdog,
+    )
     asked = _listen()  # before, a signal may end the process: nothing is lost
     loop.asked_to_stop = lambda: bool(asked) or (folder.path / STOP).exists()
     if recorder.rank == 0:
         clear_parts(folder.path / CHECKPOINTS)
-    found = loop.restore()
+    found = loop.keeper.restore()
     _tell_resume(folder, recorder, loop, found, begun)
     watchdog.alive()
     state = loop.run()
@@ -90,19 +101,21 @@ def _train(folder: RunFolder, recorder: Recorder) -> None:
     dist.destroy_process_group()
 
 
-def _end(
-    folder: RunFolder, recorder: Recorder, loop: Loop, state: str, asked: list[str]
-) -> None:
+def _end(folder: RunFolder, recorder: Recorder, loop: Loop, state: str, asked: list[str]) -> None:
     """Save what was trained, and say how it ended."""
     if recorder.rank == 0 and state == "stopped":
         recorder.event("signal", detail=asked[0] if asked else STOP, step=loop.progress.step)
-    loop.save(wait=True)
+    loop.keeper.save(wait=True)
     if recorder.rank:
         return
+    text = ""
+    if state == "finished" and loop.keeper.failed is None:
+        text = sample(folder.path, loop.plan, loop.training.sample_tokens, loop.training.seed)
+        recorder.event("sample", detail=" ".join(text.split())[:200])
     recorder.event("finish", detail=state, step=loop.progress.step)
-    folder.finish(
-        outcome.of(folder, state, evaluation_loss=loop.progress.evaluation_loss)
-    )
+    held_out, failed = loop.progress.evaluation_loss, loop.keeper.failed
+    reason = f"the last checkpoint could not be written: {failed.error}" if failed else ""
+    folder.finish(outcome.of(folder, state, reason=reason, evaluation_loss=held_out, sample=text))
 
 
 def threads_per_rank(plan: Plan) -> int:
@@ -127,7 +140,9 @@ def _data(folder: RunFolder, plan: Plan, rank: int) -> Any:
     from gigafactory.run.trainer.data import Dataset
 
     seed = folder.training().seed
-    return Dataset.open(folder.path / DATA, seq_len=plan.layout.seq_len, seed=seed, verify=rank == 0)
+    return Dataset.open(
+        folder.path / DATA, seq_len=plan.layout.seq_len, seed=seed, verify=rank == 0
+    )
 
 
 def _tell_start(recorder: Recorder) -> None:
@@ -152,9 +167,7 @@ def _tell_resume(
     dist.barrier()  # all have read before the first rank rewrites
     loop.progress.highest = highest = lost(events, steps)
     step = loop.progress.step
-    for event in events:
-        if event.kind == "spike" and event.values.get("back_to_step") == step:
-            loop.progress.batch = max(loop.progress.batch, int(event.values["batch"]) + 1)
+    loop.progress.batch = next_batch(events, step, loop.progress.batch)
     if recorder.rank or (found is None and not steps and not highest):
         return
     again = folder.rewind(step)

@@ -1,0 +1,80 @@
+#!/bin/bash
+#SBATCH --job-name=giga-made-moe
+#SBATCH --comment="gigafactory plan dbfb0a1346d7"
+#SBATCH --nodes=132
+#SBATCH --ntasks-per-node=1
+#SBATCH --gpus-per-node=8
+#SBATCH --exclusive
+#SBATCH --mem=0
+#SBATCH --time=14-00:00:00
+#SBATCH --signal=B:TERM@90
+#SBATCH --requeue
+#SBATCH --open-mode=append
+#SBATCH --chdir="/shared/runs/made moe"
+#SBATCH --output=slurm-%j.out
+#SBATCH --export=NONE
+#SBATCH --partition=train
+#SBATCH --account=research
+#SBATCH --no-kill
+#SBATCH --qos=high
+#SBATCH --constraint=h100
+
+# The environment of the submitting shell is not taken along: what counts stands here.
+export NCCL_DEBUG=WARN
+export RUN='/shared/runs/made moe'
+export PYTHON=/opt/gigafactory/bin/python
+export RANKS_PER_NODE=8
+export SLURM_EXPORT_ENV=ALL
+export TORCH_ELASTIC_SHUTDOWN_TIMEOUT=10
+# Ranks of a node that joins late count restarts from zero; with a store of their own,
+# made anew in each round, all ranks find one another all the same.
+export TORCH_DISABLE_SHARE_RDZV_TCP_STORE=1
+threads=$((SLURM_CPUS_ON_NODE / RANKS_PER_NODE))
+export OMP_NUM_THREADS=$((threads > 1 ? threads : 1))
+
+# Ranks meet on the first node, at the address by which Slurm itself reaches it.
+HEAD=$(scontrol show hostnames "$SLURM_JOB_NODELIST" | head -n 1)
+HEAD=$(scontrol -o show node "$HEAD" | sed -n 's/.* NodeAddr=\([^ ]*\).*/\1/p')
+export HEAD
+export PORT=$((20000 + SLURM_JOB_ID % 10000))
+
+# shellcheck disable=SC2016  # expanded on each node
+on_each_node='
+echo "$(date -u +%FT%TZ) $SLURMD_NODENAME is node $SLURM_NODEID of $SLURM_JOB_NODELIST"
+exec "$PYTHON" -m torch.distributed.run \
+  --nnodes=128:128 --nproc-per-node=8 --max-restarts=5 \
+  --rdzv-backend=c10d --rdzv-endpoint="$HEAD:$PORT" \
+  --rdzv-id="$SLURM_JOB_ID.${SLURM_RESTART_COUNT:-0}" \
+  --rdzv-conf="is_host=$((SLURM_NODEID == 0)),join_timeout=600" \
+  -m gigafactory.run.trainer "$RUN"
+'
+
+session() { "$PYTHON" -m gigafactory.run.slurm_session "$1" "$RUN" "${@:2}"; }
+
+asked=nobody
+stop() {  # a file in the run folder asks all ranks to save their state and end
+  asked=$1
+  echo "$(date -u +%FT%TZ) $asked: the ranks are asked to stop"
+  touch "$RUN/stop"
+  (sleep 60 && scancel --signal=TERM "$SLURM_JOB_ID.0") &  # those that hang
+}
+trap 'stop time-limit' TERM  # of --signal, or the nodes are taken back
+trap 'stop cancel' USR1      # scancel --batch --signal=USR1 JOB
+
+session begin || exit 1
+mkdir -p logs
+srun --no-kill --kill-on-bad-exit=0 --cpus-per-task="$SLURM_CPUS_ON_NODE" \
+  --output=logs/node-%n.log --open-mode=append bash -c "$on_each_node" &
+step=$!
+
+while wait "$step"; status=$?; kill -0 "$step" 2>/dev/null; do :; done  # a trap ends a wait
+
+session end --status "$status" --asked "$asked"
+verdict=$?
+if [ "$verdict" = 75 ]; then  # not over: EX_TEMPFAIL of sysexits.h
+  for _ in {1..12}; do  # a controller that is away comes back
+    scontrol requeue "$SLURM_JOB_ID" && sleep infinity
+    sleep 10
+  done
+fi
+exit "$verdict"
