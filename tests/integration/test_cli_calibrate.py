@@ -6,8 +6,7 @@ import json
 import os
 import subprocess
 import sys
-from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
@@ -16,6 +15,9 @@ pytest.importorskip("scipy", reason="fits need scipy")
 
 from gigafactory.catalog import loader
 from gigafactory.catalog.files import read_plan
+
+if TYPE_CHECKING:
+    from pathlib import Path
 
 GIGA = [sys.executable, "-c", "from gigafactory.cli import main; main()"]
 
