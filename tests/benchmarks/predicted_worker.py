@@ -45,7 +45,9 @@ def trained(path: Path, folder: Path) -> dict[str, float]:
     watchdog: Any = SimpleNamespace(alive=lambda: None)
     text = Text(plan.model.vocab_size, plan.layout.seq_len)
     training = Training(checkpoint_interval_s=1e9)
-    loop = Loop(plan, training, build(plan, training), text, recorder, watchdog)
+    loop = Loop(
+        plan, training, build(plan, training), data=text, recorder=recorder, watchdog=watchdog
+    )
     own = [stepped(loop)]  # the first one makes the optimizer ready
     wanted = torch.tensor([min(max(int(ABOUT_S / records[0].step_time_s), LEAST), MOST)])
     dist.broadcast(wanted, 0)
@@ -53,14 +55,16 @@ def trained(path: Path, folder: Path) -> dict[str, float]:
     wall = [record.step_time_s for record in records[1:]]
     memory = records[-1].memory_bytes or 0.0
     return {
-        "wall_s": float(np.median(wall)), "own_s": float(np.median(own[1:])), "memory_bytes": memory,
-    }  # fmt: skip
+        "wall_s": float(np.median(wall)),
+        "own_s": float(np.median(own[1:])),
+        "memory_bytes": memory,
+    }
 
 
 def stepped(loop: Loop) -> float:
     """Train one step; return this thread's own time."""
     dist.barrier()
-    loop._saved_at = loop._stepped_at = time.perf_counter()
+    loop._stepped_at = time.perf_counter()
     began = time.thread_time()
     loop._step()
     return time.thread_time() - began
