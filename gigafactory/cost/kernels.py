@@ -238,8 +238,8 @@ def _tile_time_s(
     2008, "Anatomy of High-Performance Matrix Multiplication", section 4).
     """
     if not kernel.whole_tiles:
-        area = groups * (m * n + kernel.tile_edge * (m + n))
-        return np.asarray(area * (k + kernel.k_overhead) * (2.0 / kernel.peak_flops_per_s))
+        packed = (m * n + kernel.tile_edge * (m + n)) * (k + kernel.k_overhead)
+        return np.asarray(packed * groups * (2.0 / kernel.peak_flops_per_s))
     rows = {edge: np.ceil(m / edge) * groups for edge in {tile[0] for tile in TILES}}
     columns = {edge: np.ceil(n / edge) / kernel.num_sms for edge in {tile[1] for tile in TILES}}
     paid, best = 1.0 - kernel.wave_weight, None

@@ -19,7 +19,7 @@ from gigafactory.run.trainer.loop import Loop
 from gigafactory.run.trainer.worker import threads_per_rank
 from gigafactory.spec.run import StepRecord, Training
 
-STEPS = 3  # of which the first makes the optimizer ready
+LEAST, MOST, ABOUT_S = 3, 9, 1.5  # steps counted, and the time they should take together
 
 
 class Text:
@@ -45,14 +45,13 @@ def trained(path: Path, folder: Path) -> dict[str, float]:
     watchdog: Any = SimpleNamespace(alive=lambda: None)
     text = Text(plan.model.vocab_size, plan.layout.seq_len)
     training = Training(checkpoint_interval_s=1e9)
-    loop = Loop(plan, training, build(plan, training), text, recorder, watchdog)
-    own = []
-    for _ in range(STEPS):
-        dist.barrier()
-        loop._saved_at = loop._stepped_at = time.perf_counter()
-        began = time.thread_time()
-        loop._step()
-        own.append(time.thread_time() - began)
+    loop = Loop(
+        plan, training, build(plan, training), data=text, recorder=recorder, watchdog=watchdog
+    )
+    own = [stepped(loop)]  # the first one makes the optimizer ready
+    wanted = torch.tensor([min(max(int(ABOUT_S / records[0].step_time_s), LEAST), MOST)])
+    dist.broadcast(wanted, 0)
+    own += [stepped(loop) for _ in range(int(wanted))]
     wall = [record.step_time_s for record in records[1:]]
     memory = records[-1].memory_bytes or 0.0
     return {
@@ -60,6 +59,15 @@ def trained(path: Path, folder: Path) -> dict[str, float]:
         "own_s": float(np.median(own[1:])),
         "memory_bytes": memory,
     }
+
+
+def stepped(loop: Loop) -> float:
+    """Train one step; return this thread's own time."""
+    dist.barrier()
+    loop._stepped_at = time.perf_counter()
+    began = time.thread_time()
+    loop._step()
+    return time.thread_time() - began
 
 
 def main() -> None:

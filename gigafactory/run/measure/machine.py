@@ -70,13 +70,14 @@ def measure(*, ranks: int | None = None, quick: bool = False, name: str = "") ->
 def _measured(folder: Path, ranks: int, threads: int, *, quick: bool) -> dict[str, Any]:
     """Return what the ranks wrote."""
     out = folder / "samples.json"
+    budget_s = QUICK_S if quick else BUDGET_S
     place = {
-        "ranks": ranks, "threads": threads, "budget_s": QUICK_S if quick else BUDGET_S,
-        "quick": quick, "store": str(folder / "store"), "out": str(out),
+        "ranks": ranks, "threads": threads, "budget_s": budget_s, "quick": quick,
+        "store": str(folder / "store"), "out": str(out),
     }  # fmt: skip
     log = folder / "log.txt"
     with log.open("wb") as file, _started(ranks, threads, place, file) as processes:
-        _wait(processes, time.monotonic() + place["budget_s"] + GRACE_S, log)
+        _wait(processes, time.monotonic() + budget_s + GRACE_S, log)
     found: dict[str, Any] = json.loads(out.read_text(encoding="utf-8"))
     return found
 

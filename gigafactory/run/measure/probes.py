@@ -108,7 +108,7 @@ def product(m: int, n: int, k: int, precision: str, device: torch.device) -> Pro
             f"{name}.weight": _mean(clock, lambda: g.t() @ x),
         }
 
-    return Probe({"m": m, "n": n, "k": k}, calls)
+    return Probe({"m": float(m), "n": float(n), "k": float(k)}, calls)
 
 
 def core(head_dim: int, seq: int, precision: str, device: torch.device) -> Probe:
@@ -121,7 +121,7 @@ def core(head_dim: int, seq: int, precision: str, device: torch.device) -> Probe
         for _ in range(3)
     )  # fmt: skip
     grad = torch.randn(1, heads, seq, head_dim, device=device, dtype=kind)
-    shape = {"head_dim": head_dim, "seq": seq, "heads": heads}
+    shape = {"head_dim": float(head_dim), "seq": float(seq), "heads": float(heads)}
 
     def forward() -> torch.Tensor:
         return F.scaled_dot_product_attention(q, k, v, is_causal=True)
@@ -162,7 +162,8 @@ def expert_layer(hidden: int, width: int, tokens: int, precision: str,
     forward = _cast(lambda: module(x), precision, device)
     inputs = [x, *module.parameters()]
     calls = _both_ways(f"experts.{precision}", forward, inputs, torch.randn_like(x))
-    shape = {"hidden": hidden, "width": width, "tokens": tokens, "experts": 8, "top_k": 2}
+    sizes = {"hidden": hidden, "width": width, "tokens": tokens, "experts": 8, "top_k": 2}
+    shape = {name: float(size) for name, size in sizes.items()}
     return Probe(shape, calls)
 
 
@@ -174,7 +175,9 @@ def loss(tokens: int, vocab: int, device: torch.device) -> Probe:
     def both() -> None:
         torch.autograd.grad(loss_of(logits, targets), logits)
 
-    return Probe({"tokens": tokens, "vocab": vocab}, lambda clock: {"loss": _mean(clock, both)})
+    return Probe(
+        {"tokens": float(tokens), "vocab": float(vocab)}, lambda clock: {"loss": _mean(clock, both)}
+    )
 
 
 def stream(elements: int, device: torch.device) -> Probe:

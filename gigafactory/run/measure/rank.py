@@ -133,7 +133,7 @@ def _precisions(here: torch.device, threads: int) -> tuple[tuple[str, ...], dict
         _matmul(x)()
         taken[name] = min(clock.seconds(_matmul(x)) for _ in range(3))
     told: list[Any] = [taken]
-    dist.broadcast_object_list(told, 0, device=here)
+    dist.broadcast_object_list(told, 0, device=here)  # all must leave out the same
     taken = told[0]
     left_out = {
         name: f"{taken[name] / taken['fp32']:.1f} times the time of fp32"
@@ -162,7 +162,8 @@ def _write(place: Place, told: dict[str, Any], work: Work) -> None:
     for index, (shape, seconds) in enumerate(mine):
         over = statistics.fmean if index < len(work.all_at_once) else max
         for kernel in seconds:
-            repeats = zip(*(ranks[1][index][1][kernel] for ranks in found), strict=True)
+            told_by_rank: list[list[float]] = [ranks[1][index][1][kernel] for ranks in found]
+            repeats = zip(*told_by_rank, strict=True)
             row = {"kernel": kernel, "shape": shape, "seconds": [over(r) for r in repeats]}
             samples.append(row)
     told["free_share"] = statistics.fmean(ranks[0]["free_share"] for ranks in found)
