@@ -2,7 +2,7 @@
 
 PYTHON ?= python3
 GIGA_PLAN := plan grok-1 --cluster gigafactory --tokens 15e12
-GIGA_SMALL := --tokens 200e3 --global-batch-tokens 2048
+GIGA_SMALL := --tokens 150e3 --global-batch-tokens 2048
 CRASH_AT := 40
 
 BIN := .venv/bin

@@ -60,8 +60,10 @@ MODELS = {
 
 
 def layout(**more: Any) -> Layout:
-    given = {"data_parallel": 1, "sharding": "none", "precision": "fp32", "seq_len": SEQ,
-             "micro_batch_size": MICRO, "global_batch_size": BATCH}  # fmt: skip
+    given: dict[str, Any] = {
+        "data_parallel": 1, "sharding": "none", "precision": "fp32", "seq_len": SEQ,
+        "micro_batch_size": MICRO, "global_batch_size": BATCH,
+    }  # fmt: skip
     return Layout(**given | more)
 
 

@@ -222,7 +222,7 @@ def test_model_flops_are_six_per_active_weight_and_causal_attention(degrees: Any
 def test_model_flops_do_not_depend_on_how_a_layer_is_split(name: str) -> None:
     model = loader.model(name)
     flops = [
-        float(op.layer_model_flops(columns([Case(model, layout)])[0])[0])
+        float(np.asarray(op.layer_model_flops(columns([Case(model, layout)])[0])).item())
         for layout in (
             Layout(data_parallel=4, global_batch_size=4, seq_len=2048),
             Layout(data_parallel=1, tensor_parallel=4, sequence_parallel=True,

@@ -149,7 +149,7 @@ def _matmul(x: torch.Tensor) -> Callable[[], torch.Tensor]:
 
 def _write(place: Place, told: dict[str, Any], work: Work) -> None:
     """Write what all ranks found: of work the mean over ranks, of exchanges the slowest."""
-    mine = [[p.shape, p.seconds] for p in [*work.all_at_once, *work.exchanges]]
+    mine = [(p.shape, p.seconds) for p in [*work.all_at_once, *work.exchanges]]
     found: list[Any] = [None] * place.ranks
     dist.all_gather_object(found, (told, mine))
     if place.rank:
