@@ -60,7 +60,7 @@ MODELS = {
 
 
 def layout(**more: Any) -> Layout:
-    given = {"data_parallel": 1, "sharding": "none", "precision": "fp32", "seq_len": SEQ,
+    given: dict[str, Any] = {"data_parallel": 1, "sharding": "none", "precision": "fp32", "seq_len": SEQ,
              "micro_batch_size": MICRO, "global_batch_size": BATCH}  # fmt: skip
     return Layout(**given | more)
 
