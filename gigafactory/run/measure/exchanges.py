@@ -23,7 +23,8 @@ if TYPE_CHECKING:
 
 SIZES: Final = (2**10, 2**14, 2**17, 2**19, 2**20, 2**22)  # bytes of the whole message
 LARGE_SIZES: Final = (2**24, 2**26)
-MANY, FEW = 9, 3  # calls of short and of long messages, of which the median counts
+MANY, FEW = 6, 3  # calls of short and of long messages in one round
+WORK: Final = 384  # edge of the product that each rank works on before it meets the others
 LONG: Final = 2**20
 DEPTHS: Final = (1, 3)  # layers of models that are all launching
 FEW_TOKENS: Final = 4
@@ -57,6 +58,7 @@ def _collectives(
     elements = size // 4 // count * count
     whole, other = torch.ones(elements, device=device), torch.ones(elements, device=device)
     part = torch.ones(elements // count, device=device)
+    work = torch.rand(WORK, WORK, device=device)
     kinds: dict[str, Callable[[], Any]] = {
         "all_reduce": lambda: dist.all_reduce(whole, group=group),
         "all_gather": lambda: dist.all_gather_into_tensor(whole, part, group=group),
@@ -69,10 +71,24 @@ def _collectives(
         for kind, call in kinds.items():
             whole.fill_(1.0)  # sums of sums would overflow
             dist.barrier(group=group)
-            told[kind] = _middle(clock, call, size)
+            told[kind] = _after_work(clock, call, size, work)
         return told
 
     return calls
+
+
+def _after_work(clock: Clock, call: Callable[[], Any], size: int, work: torch.Tensor) -> float:
+    """Return the mean time in an exchange of ranks that come from work, as in training.
+
+    They do not come at the same moment, least of all where other processes run: the mean over
+    ranks of what each waits is what the exchange adds to their work.
+    """
+    taken = []
+    for _ in range(MANY if size < LONG else FEW):
+        for _ in range(2):
+            work @ work
+        taken.append(clock.waited(call))
+    return statistics.fmean(taken)
 
 
 def _middle(clock: Clock, call: Callable[[], Any], size: int) -> float:

@@ -19,6 +19,7 @@ import torch.distributed as dist
 from gigafactory.run.measure.clock import Clock
 from gigafactory.run.measure.exchanges import exchanges
 from gigafactory.run.measure.probes import DTYPES, Probe, alone, probes
+from gigafactory.run.trainer.agent import end_with_parent
 from gigafactory.run.trainer.build import device
 
 if TYPE_CHECKING:
@@ -63,6 +64,7 @@ class Work:
 
 def main(arguments: list[str]) -> int:
     """Measure, in step with the other ranks; the first one writes what all found."""
+    end_with_parent(os.getppid())
     place = Place(**json.loads(arguments[0]))
     begun = time.perf_counter()
     torch.set_num_threads(place.threads)
@@ -132,7 +134,7 @@ def _precisions(here: torch.device, threads: int) -> tuple[tuple[str, ...], dict
         clock = Clock(here, threads)
         _matmul(x)()
         taken[name] = min(clock.seconds(_matmul(x)) for _ in range(3))
-    told: list[Any] = [taken]
+    told: Any = [taken]
     dist.broadcast_object_list(told, 0, device=here)  # all must leave out the same
     taken = told[0]
     left_out = {
@@ -148,8 +150,8 @@ def _matmul(x: torch.Tensor) -> Callable[[], torch.Tensor]:
 
 
 def _write(place: Place, told: dict[str, Any], work: Work) -> None:
-    """Write what all ranks found: of work the mean over ranks, of exchanges the slowest."""
-    mine = [(p.shape, p.seconds) for p in [*work.all_at_once, *work.exchanges]]
+    """Write what all ranks found, the mean over ranks."""
+    mine: list[Any] = [[p.shape, p.seconds] for p in [*work.all_at_once, *work.exchanges]]
     found: list[Any] = [None] * place.ranks
     dist.all_gather_object(found, (told, mine))
     if place.rank:
@@ -160,11 +162,14 @@ def _write(place: Place, told: dict[str, Any], work: Work) -> None:
         for kernel, seconds in p.seconds.items()
     ]
     for index, (shape, seconds) in enumerate(mine):
-        over = statistics.fmean if index < len(work.all_at_once) else max
         for kernel in seconds:
             told_by_rank: list[list[float]] = [ranks[1][index][1][kernel] for ranks in found]
             repeats = zip(*told_by_rank, strict=True)
-            row = {"kernel": kernel, "shape": shape, "seconds": [over(r) for r in repeats]}
+            row = {
+                "kernel": kernel,
+                "shape": shape,
+                "seconds": [statistics.fmean(r) for r in repeats],
+            }
             samples.append(row)
     told["free_share"] = statistics.fmean(ranks[0]["free_share"] for ranks in found)
     told["baseline_bytes"] = max(ranks[0]["baseline_bytes"] for ranks in found)

@@ -14,7 +14,7 @@ class Sample(Spec):
     Attributes:
         kernel: Such as "gemm.fp32", "attention_backward.fp32", "all_reduce".
         shape: Such as {"m": 512, "n": 256, "k": 256}, or {"bytes": 1e6, "group": 2}.
-        seconds: Of each repeat, mean over ranks; of exchanges, the slowest rank's.
+        seconds: Of each repeat, mean over ranks.
     """
 
     kernel: str
