@@ -12,9 +12,11 @@ from gigafactory.errors import SpecError
 from gigafactory.spec.base import Spec
 from gigafactory.spec.cluster import Cluster, ClusterRecord
 from gigafactory.spec.faults import FaultProfile
+from gigafactory.spec.fitout import Rack, Switch
 from gigafactory.spec.hardware import Accelerator, Fabric, Node
 from gigafactory.spec.kernels import KernelFit
 from gigafactory.spec.model import Model
+from gigafactory.spec.project import Project
 from gigafactory.spec.site import PriceBook, Site
 from gigafactory.spec.software import Software
 
@@ -34,6 +36,9 @@ KINDS: Final[dict[str, type]] = {
     "faults": FaultProfile,
     "sites": Site,
     "prices": PriceBook,
+    "projects": Project,
+    "switches": Switch,
+    "racks": Rack,
 }
 _REFERENCES: Final = {"accelerator": "accelerators", "node": "nodes", "fabric": "fabrics"}
 
@@ -66,10 +71,21 @@ def canonical(kind: str, name: str) -> str:
     aliases = _aliases(kind)
     if wanted in aliases:
         return aliases[wanted]
-    what = kind.removesuffix("s") if kind != "calibration" else "kernel fit"
+    what = {"calibration": "kernel fit", "switches": "switch"}.get(kind, kind.removesuffix("s"))
     close = check.nearest(wanted.rsplit("/", 1)[-1], sorted({*known, *aliases}))
     shown = check.shortened(repr(name))
     raise SpecError(f"{what}: unknown name {shown}, {close}", field=what)
+
+
+def path_of(kind: str, name_or_path: str) -> Path:
+    """Return the file of an entry: the catalog's, or the one that is named.
+
+    Raises:
+        SpecError: It is no file, and there is no such entry; names the nearest ones.
+    """
+    if _is_file(name_or_path, kind):
+        return Path(name_or_path)
+    return DATA / kind / f"{canonical(kind, name_or_path)}.toml"
 
 
 def load(cls: type[SpecT], path: Path | str) -> SpecT:

@@ -9,6 +9,7 @@ from typing import NoReturn
 import typer
 
 from gigafactory.cli import (
+    build,
     calibrate,
     catalog,
     compare,
@@ -39,6 +40,7 @@ app.command("watch")(watch.watch)
 app.command("compare")(compare.compare)
 app.command("calibrate")(calibrate.calibrate)
 app.command("serve")(serve.serve)
+app.command("build")(build.build)
 app.command("catalog")(catalog.command)
 
 

@@ -89,15 +89,15 @@ def _answer(request: Request) -> Answer:
     from gigafactory.cli.progress import counted
     from gigafactory.plan.answer import answer, answer_any_precision
 
+    question, job, around, growth = request.question, request.job, request.around, request.growth
     with counted("layouts priced") as progress:
         plan_it = answer_any_precision if request.any_precision else answer
-        return plan_it(
-            request.question,
-            request.job,
-            request.around,
-            request.limits,
-            progress,
-        )
+        found = plan_it(question, job, around, request.limits, progress)
+    if growth is None:
+        return found
+    from gigafactory.cli.growth import grown
+
+    return grown(found, question, job, around, growth, request.not_before)
 
 
 def _write_page(request: Request, answer: Answer, path: Path) -> None:

@@ -7,12 +7,14 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Final, TypeVar
 
-from gigafactory.catalog import loader, machines
+from gigafactory.catalog import loader, machines, projects
+from gigafactory.cli.growth import growth_of_site
 from gigafactory.errors import SpecError
 from gigafactory.plan.limits import Limits
 from gigafactory.plan.promise import Surroundings
 from gigafactory.plan.space import Question
 from gigafactory.spec.cluster import Cluster
+from gigafactory.spec.growth import Growth
 from gigafactory.spec.hardware import PRECISIONS
 from gigafactory.spec.job import Job
 from gigafactory.spec.machine import Machine
@@ -61,6 +63,8 @@ class Request:
     Attributes:
         warnings: What the user should know before the answer.
         any_precision: Whether the precision is left free; the question then holds a stand-in.
+        growth: The phases of the site, where that is a building project.
+        not_before: The start that was asked for.
     """
 
     question: Question
@@ -69,6 +73,8 @@ class Request:
     limits: Limits
     warnings: tuple[str, ...]
     any_precision: bool = False
+    growth: Growth | None = None
+    not_before: dt.date | None = None
 
 
 def understand(options: Options, today: dt.date) -> Request:
@@ -83,13 +89,16 @@ def understand(options: Options, today: dt.date) -> Request:
     budget = _quantity("budget", options.budget, faults)
     _choices(options, faults)
     cluster = _cluster(options, faults)
-    start, by = _dates(options, (cluster and cluster.available) or today, faults)
+    growth, place = _site(options, cluster, faults)
+    available = growth.phases[-1].p50 if growth else (cluster and cluster.available) or today
+    earliest = growth.phases[0].p10 if growth else available
+    start, by = _dates(options, available, earliest, faults)
     model = _attempt(faults, lambda: loader.model(options.model))
     context = model.context_length if model else LONGEST_DEFAULT_SEQUENCE
     seq_len = _sequence(options.seq_len, context, faults)
     batch, warnings = _batch(options.global_batch_tokens, seq_len, faults)
     machine = _machine(options, cluster, faults)
-    around = _surroundings(options, cluster, faults)
+    around = _surroundings(options, cluster, place, faults)
     if faults or model is None or tokens is None or machine is None or around is None:
         raise _told(faults)
     free = options.precision == ANY_PRECISION
@@ -105,6 +114,8 @@ def understand(options: Options, today: dt.date) -> Request:
         limits=_limits(options, by, power_cap, budget),
         warnings=warnings,
         any_precision=free,
+        growth=growth,
+        not_before=start if options.start else None,
     )
 
 
@@ -163,11 +174,30 @@ def _precision(options: Options, machine: Machine) -> str:
     return DEFAULT_PRECISION if DEFAULT_PRECISION in kernels else next(iter(kernels))
 
 
-def _surroundings(
+def _site(
     options: Options, cluster: Cluster | None, faults: list[str]
+) -> tuple[Growth | None, str | None]:
+    """Return the phases where the site is a building project, and the place's name."""
+    site = options.site
+    if site is None or not projects.is_project(site):
+        return None, site or (cluster.site if cluster else None)
+    if options.cluster is None and options.gpus is None:
+        faults.append("--site of a building project asks for a size: --cluster NAME or --gpus N")
+    found = _attempt(faults, lambda: growth_of_site(site))
+    if found is None:
+        return None, None
+    growth, place = found
+    largest = growth.phases[-1].num_gpus
+    if cluster is not None and largest > cluster.num_gpus:
+        faults.append(f"--site {site} grows to {largest:,} GPUs, the cluster has only "
+                      f"{cluster.num_gpus:,}")  # fmt: skip
+    return growth, place
+
+
+def _surroundings(
+    options: Options, cluster: Cluster | None, place: str | None, faults: list[str]
 ) -> Surroundings | None:
     profile = _attempt(faults, lambda: loader.faults(options.faults))
-    place = options.site or (cluster and cluster.site)
     site = _attempt(faults, lambda: loader.site(place)) if place else None
     if cluster is None or profile is None or site is None:
         return None
@@ -239,14 +269,14 @@ def _quantity(name: str, text: str | None, faults: list[str], most: float = 1e30
 
 
 def _dates(
-    options: Options, available: dt.date, faults: list[str]
+    options: Options, available: dt.date, earliest: dt.date, faults: list[str]
 ) -> tuple[dt.date, dt.date | None]:
     """Return the first day, and the one by which training must end."""
-    start = _date("start", options.start, faults) or available
-    by = _date("by", options.by, faults)
-    if by is not None and by <= start:
-        faults.append(f"--by must be after the start {start}, got {by}")
-    return start, by
+    asked = _date("start", options.start, faults)
+    by, first = _date("by", options.by, faults), asked or earliest
+    if by is not None and by <= first:
+        faults.append(f"--by must be after the start {first}, got {by}")
+    return asked or available, by
 
 
 def _date(name: str, text: str | None, faults: list[str]) -> dt.date | None:

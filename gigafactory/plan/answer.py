@@ -10,6 +10,7 @@ import numpy as np
 from gigafactory.errors import DoesNotFit
 from gigafactory.plan.cases import Case
 from gigafactory.plan.explain import what_would_fit, why_slower
+from gigafactory.plan.growth import GrownRun
 from gigafactory.plan.limits import Limits, Outlook, outlook, rank_within
 from gigafactory.plan.machine import precisions
 from gigafactory.plan.predict import predict, predict_all
@@ -66,6 +67,7 @@ class Answer(Spec):
     Attributes:
         front: Layouts that no other beats in time, memory and GPUs at once.
         notes: What the reader should know: idle GPUs, bounds in force.
+        growth: The run over the phases of a site that is still being built; None elsewhere.
     """
 
     promise: Promise
@@ -75,6 +77,7 @@ class Answer(Spec):
     priced: int
     fits: int
     notes: tuple[str, ...] = ()
+    growth: GrownRun | None = None
 
 
 class Point(NamedTuple):

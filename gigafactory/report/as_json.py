@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from gigafactory.errors import DoesNotFit
     from gigafactory.plan.answer import Alternative, Answer
     from gigafactory.plan.attribution import OperatorTime
+    from gigafactory.plan.growth import GrownRun
     from gigafactory.report.explained import Explained, Sibling
     from gigafactory.spec.layout import Layout
     from gigafactory.spec.prediction import Prediction
@@ -96,6 +97,33 @@ def plan_json(answer: Answer, wall_s: float) -> dict[str, Any]:
         "alternatives": [alternative_json(one) for one in answer.alternatives],
         "front": [alternative_json(one) for one in answer.front],
         "notes": answer.notes,
+        "growth": answer.growth and growth_json(answer.growth),
+    }
+    return _object(found)
+
+
+def growth_json(growth: GrownRun) -> dict[str, Any]:
+    """Return the run over the phases of a site that is still being built."""
+    found = {
+        "phases": [
+            {
+                "num_gpus": one.phase.num_gpus,
+                "date": {"p10": one.phase.p10, "p50": one.phase.p50, "p90": one.phase.p90},
+                "gpus_used": one.layout.num_gpus,
+                "layout": layout_json(one.layout),
+                "tokens_per_s": one.tokens_per_s,
+                "tokens": one.tokens,
+            }
+            for one in growth.steps
+        ],
+        "start": dict(zip(("p10", "p50", "p90"), growth.start, strict=True)),
+        "finish": dict(zip(("p10", "p50", "p90"), growth.finish, strict=True)),
+        "earliest": growth.earliest,
+        "latest": growth.latest,
+        "whole_machine": growth.whole_machine,
+        "by": growth.by,
+        "on_time": growth.on_time,
+        "source": growth.source,
     }
     return _object(found)
 

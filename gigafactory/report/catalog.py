@@ -32,6 +32,9 @@ _TITLES = {
     "faults": "failures and recovery of published fleets",
     "sites": "power, climate and price of places",
     "prices": "rent and purchase of accelerators by date",
+    "projects": "sites as building projects: tasks, lead times, risks, phases",
+    "switches": "switches of scale-out networks",
+    "racks": "how servers are set in racks",
 }
 _UNITS = {"bytes_per_s": "B/s", "flops_per_s": "FLOP/s", "bytes": "B", "w": "W", "s": "s"}
 _SUFFIX = re.compile(r"_(bytes_per_s|flops_per_s|bytes|(?<!per_)w|(?<!per_)s)$")
@@ -139,6 +142,8 @@ def lines(spec: object, prefix: str = "", above: str = "") -> Iterator[tuple[str
         above: Source of the part that `spec` is, where it has none of its own.
     """
     source = getattr(spec, "source", {})
+    if isinstance(source, str):  # a part with one source for all its numbers, or an assumption
+        source = {"default": source or "assumption"}
     for item in fields(spec) if is_dataclass(spec) else ():
         value = getattr(spec, item.name)
         if item.name == "source" or value is None or value in ("", {}, ()):

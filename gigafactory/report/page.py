@@ -10,6 +10,7 @@ from gigafactory.catalog.files import write_whole
 from gigafactory.plan.explain import bound_sentence
 from gigafactory.report import plots, run, runners_up, step
 from gigafactory.report.explain import as_sentence
+from gigafactory.report.growth import growth_sheet
 from gigafactory.report.html import document, figure, paragraph, table
 from gigafactory.report.sheet import Sheet
 from gigafactory.report.words import count, duration, share, usd
@@ -45,7 +46,8 @@ def page(answer: Answer, curves: Mapping[str, Sequence[Point]]) -> str:
         MissingExtra: matplotlib is not installed.
     """
     promise = answer.promise
-    body = [*_top(answer), *_step(answer), *_run(promise), *_others(answer, curves)]
+    grown = [table(growth_sheet(answer.growth))] if answer.growth else []
+    body = [*_top(answer), *_step(answer), *grown, *_run(promise), *_others(answer, curves)]
     return document(*run.headline(promise), body)
 
 

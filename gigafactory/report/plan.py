@@ -8,6 +8,7 @@ from gigafactory.plan.explain import bound_sentence
 from gigafactory.report import run, runners_up, step
 from gigafactory.report.explain import as_sentence
 from gigafactory.report.explain import print_explanation as print_explanation
+from gigafactory.report.growth import growth_sheet
 from gigafactory.report.sheet import Sheet, print_sheets, print_text
 from gigafactory.report.sheet import console as console
 
@@ -50,6 +51,7 @@ def promise_sheets(answer: Answer) -> list[Sheet]:
         step.breakdown_sheet(promise.prediction),
         step.memory_sheet(promise.prediction),
         run.run_sheet(promise),
+        *([growth_sheet(answer.growth)] if answer.growth else []),
         run.checkpoint_sheet(promise),
         run.power_sheet(promise.power),
         run.cost_sheet(promise.cost),

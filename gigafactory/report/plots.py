@@ -52,17 +52,17 @@ SMALL_PART: Final = 5e-4  # of the step; a bar of it would not be seen
 
 def breakdown_svg(prediction: Prediction) -> str:
     """Return where the time of one step goes."""
-    return _drawn("breakdown", (7.6, 3.0), 1, lambda axes: _breakdown(axes[0], prediction))
+    return drawn("breakdown", (7.6, 3.0), 1, lambda axes: _breakdown(axes[0], prediction))
 
 
 def memory_svg(prediction: Prediction) -> str:
     """Return the memory of every pipeline stage against what the accelerator holds."""
-    return _drawn("memory", (7.6, 2.8), 1, lambda axes: _memory(axes[0], prediction))
+    return drawn("memory", (7.6, 2.8), 1, lambda axes: _memory(axes[0], prediction))
 
 
 def resources_svg(times: Sequence[ResourceTime]) -> str:
     """Return how long each resource is busy in a step, exposed and hidden."""
-    return _drawn("resources", (7.6, 2.6), 1, lambda axes: _resources(axes[0], times))
+    return drawn("resources", (7.6, 2.6), 1, lambda axes: _resources(axes[0], times))
 
 
 def scaling_svg(curves: Mapping[str, Sequence[Point]]) -> str:
@@ -72,7 +72,7 @@ def scaling_svg(curves: Mapping[str, Sequence[Point]]) -> str:
         _speed(axes[0], curves)
         _days(axes[1], curves)
 
-    return _drawn("scaling", (7.6, 3.4), 2, draw)
+    return drawn("scaling", (7.6, 3.4), 2, draw)
 
 
 def worth_svg(curves: Mapping[str, Sequence[Point]]) -> str:
@@ -84,7 +84,7 @@ def worth_svg(curves: Mapping[str, Sequence[Point]]) -> str:
         if priced:
             _money(axes[1], curves)
 
-    return _drawn("worth", (7.6, 3.4), 2 if priced else 1, draw)
+    return drawn("worth", (7.6, 3.4), 2 if priced else 1, draw)
 
 
 def gap_svg(gaps: Mapping[str, Gap]) -> str:
@@ -94,7 +94,7 @@ def gap_svg(gaps: Mapping[str, Gap]) -> str:
         for panel, (name, gap) in zip(axes, gaps.items(), strict=True):
             _gap(panel, name, gap)
 
-    return _drawn("gap", (7.6, 2.9), len(gaps), draw)
+    return drawn("gap", (7.6, 2.9), len(gaps), draw)
 
 
 def picture(answer: Answer, curves: Mapping[str, Sequence[Point]]) -> str:
@@ -107,11 +107,11 @@ def picture(answer: Answer, curves: Mapping[str, Sequence[Point]]) -> str:
         _speed(axes[2], curves)
         _days(axes[3], curves)
 
-    svg = _drawn("picture", (9.6, 6.4), 4, draw, ground="#ffffff")
+    svg = drawn("picture", (9.6, 6.4), 4, draw, ground="#ffffff")
     return svg.replace("currentColor", "#24292f")
 
 
-def _drawn(
+def drawn(
     name: str,
     inches: tuple[float, float],
     panels: int,
