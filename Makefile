@@ -10,7 +10,7 @@ BIN := .venv/bin
 PIP_INSTALL := $(BIN)/python -m pip --disable-pip-version-check --no-input install -qq -c constraints.txt
 TARGETS_INSTALL := $(BIN)/python -m pip --disable-pip-version-check --no-input install -qq --no-deps \
   --ignore-requires-python --upgrade --target .venv/targets
-FLOORS_COVERED := spec cost plan
+FLOORS_COVERED := spec cost plan build
 
 .NOTPARALLEL:  # two targets share one .venv
 .DEFAULT_GOAL := help
