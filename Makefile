@@ -2,7 +2,7 @@
 
 PYTHON ?= python3
 GIGA_PLAN := plan grok-1 --cluster gigafactory --tokens 15e12
-GIGA_SMALL := --tokens 200e3 --global-batch-tokens 2048
+GIGA_SMALL := --tokens 150e3 --global-batch-tokens 2048
 CRASH_AT := 40
 
 BIN := .venv/bin
@@ -10,7 +10,7 @@ BIN := .venv/bin
 PIP_INSTALL := $(BIN)/python -m pip --disable-pip-version-check --no-input install -qq -c constraints.txt
 TARGETS_INSTALL := $(BIN)/python -m pip --disable-pip-version-check --no-input install -qq --no-deps \
   --ignore-requires-python --upgrade --target .venv/targets
-FLOORS_COVERED := spec cost plan
+FLOORS_COVERED := spec cost plan build
 
 .NOTPARALLEL:  # two targets share one .venv
 .DEFAULT_GOAL := help

@@ -49,7 +49,7 @@ def cluster(cores: int) -> Cluster:
 
 def plan(model: Model = DENSE, *, steps: int = 4, cores: int = 4, **layout: Any) -> Plan:
     """A plan of so many steps of four sequences."""
-    chosen = {
+    chosen: dict[str, Any] = {
         "data_parallel": 1, "global_batch_size": 4, "seq_len": SEQ_LEN, "precision": "fp32",
         "sharding": "none",
     } | layout  # fmt: skip
@@ -64,7 +64,7 @@ def plan(model: Model = DENSE, *, steps: int = 4, cores: int = 4, **layout: Any)
     )  # fmt: skip
 
 
-def prepared_text(folder: Path) -> Path:
+def prepared_text(folder: Path, vocab_size: int = DENSE.vocab_size) -> Path:
     """Some of the standard library's source, prepared; what follows takes it over."""
     text = folder / "text"
     text.mkdir(parents=True)
@@ -72,7 +72,7 @@ def prepared_text(folder: Path) -> Path:
     for name in ("argparse.py", "ast.py", "asyncore.py", "calendar.py", "cmd.py", "shutil.py"):
         if (library / name).exists():
             (text / name).write_bytes((library / name).read_bytes())
-    prepare(str(text), vocab_size=DENSE.vocab_size, seed=0, folder=folder / "data")
+    prepare(str(text), vocab_size=vocab_size, seed=0, folder=folder / "data")
     return folder / "data"
 
 

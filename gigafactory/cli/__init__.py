@@ -8,7 +8,19 @@ from typing import NoReturn
 
 import typer
 
-from gigafactory.cli import catalog, compare, explain, export, plan, predict, run, serve, watch
+from gigafactory.cli import (
+    build,
+    calibrate,
+    catalog,
+    compare,
+    explain,
+    export,
+    plan,
+    predict,
+    run,
+    serve,
+    watch,
+)
 from gigafactory.errors import DoesNotFit, GigafactoryError, SpecError
 
 app = typer.Typer(
@@ -26,7 +38,9 @@ app.command("export")(export.export)
 app.command("run")(run.run)
 app.command("watch")(watch.watch)
 app.command("compare")(compare.compare)
+app.command("calibrate")(calibrate.calibrate)
 app.command("serve")(serve.serve)
+app.command("build")(build.build)
 app.command("catalog")(catalog.command)
 
 

@@ -45,11 +45,6 @@ def export(
     as_json: Annotated[bool, typer.Option("--json", help="One line of JSON.")] = False,
 ) -> None:
     """Write a plan for torchtitan, Megatron-LM, Kubernetes or Slurm; refuse what is lost in it."""
-    from gigafactory.errors import SpecError
-    from gigafactory.run.export import TARGETS
-
-    if to not in TARGETS:
-        raise SpecError(f"export: to must be one of {', '.join(TARGETS)}, got {to!r}", field="to")
     pods = {
         "image": image, "engine": engine, "kind": kind, "name": name, "namespace": namespace,
         "claim": claim, "topology_key": topology_key, "block_hosts": block_hosts, "queue": queue,
@@ -63,19 +58,29 @@ def export(
             site["controller"] = controller
         _write_cluster(source, out, site, as_json=as_json)
         return
-    if cloud or controller is not None:
-        option = "cloud" if cloud else "controller"
-        rule = f"{option} must go with --to slurm-cluster, not {to}"
-        raise SpecError(f"export: {rule}", field=option)
+    _refuse_of_clusters(to, cloud=cloud, controller=controller)
     order = _order(Path(source), training, float(rope_base), gpus_per_node)
     content, path = _content(order, to, out, given, run_folder or "")
     _deliver(order, to, content, path, as_json=as_json)
 
 
-def _check(to: str, pods: dict[str, Any], run_folder: str | None) -> None:
-    """Refuse options of another target, and targets without what they need."""
+def _refuse_of_clusters(to: str, *, cloud: bool, controller: str | None) -> None:
+    """Refuse options that only a cluster's export has."""
     from gigafactory.errors import SpecError
 
+    if cloud or controller is not None:
+        option = "cloud" if cloud else "controller"
+        rule = f"{option} must go with --to slurm-cluster, not {to}"
+        raise SpecError(f"export: {rule}", field=option)
+
+
+def _check(to: str, pods: dict[str, Any], run_folder: str | None) -> None:
+    """Refuse unknown targets, options of another one, and targets without what they need."""
+    from gigafactory.errors import SpecError
+    from gigafactory.run.export import TARGETS
+
+    if to not in TARGETS:
+        raise SpecError(f"export: to must be one of {', '.join(TARGETS)}, got {to!r}", field="to")
     if to != "kubernetes" and pods:
         option = next(iter(pods)).removesuffix("_s")
         raise SpecError(f"export: {option} must go with --to kubernetes, not {to}", field=option)

@@ -29,10 +29,12 @@ def plan(
     power_cap: Annotated[Text, typer.Option(help="Facility power, such as 20MW.")] = None,
     budget: Annotated[Text, typer.Option(help="Dollars for the run.")] = None,
     precision: Annotated[
-        str, typer.Option(help="bf16, fp16, fp8, nvfp4, or any: what ends first.")
-    ] = "bf16",
+        Text, typer.Option(help="fp32, fp16, fp8, nvfp4, or any: what ends first. [bf16]")
+    ] = None,
     site: Annotated[Text, typer.Option(help="Where it stands; default: the cluster's.")] = None,
-    software: Annotated[str, typer.Option(help="Software profile.")] = "megatron-core",
+    software: Annotated[
+        Text, typer.Option(help="Profile. [megatron-core; gigafactory on a measured machine]")
+    ] = None,
     faults: Annotated[str, typer.Option(help="Failure profile.")] = "llama3-h100",
     rank_by: Annotated[
         str, typer.Option(help="step: fastest step; finish: earliest end under failures.")

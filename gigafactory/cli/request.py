@@ -28,6 +28,9 @@ MOST_GPUS: Final = 1_000_000  # offered where the size is what is asked for
 ANY_PRECISION: Final = "any"
 MOST_TOKENS: Final = 1e18
 DEFAULT_SOFTWARE: Final = "megatron-core"
+OWN_SOFTWARE: Final = "gigafactory"  # what `giga run` trains with, on a machine measured for it
+MEASURED_BY: Final = "giga calibrate"
+DEFAULT_PRECISION: Final = "bf16"
 DEFAULT_FAULTS: Final = "llama3-h100"
 
 
@@ -46,9 +49,9 @@ class Options:
     global_batch_tokens: str | None = None
     power_cap: str | None = None
     budget: str | None = None
-    precision: str = "bf16"
+    precision: str | None = None
     site: str | None = None
-    software: str = DEFAULT_SOFTWARE
+    software: str | None = None
     faults: str = DEFAULT_FAULTS
     rank_by: str = "step"
 
@@ -99,7 +102,7 @@ def understand(options: Options, today: dt.date) -> Request:
     if faults or model is None or tokens is None or machine is None or around is None:
         raise _told(faults)
     free = options.precision == ANY_PRECISION
-    precision = "bf16" if free else options.precision
+    precision = _precision(options, machine)
     job = Job(tokens=tokens, seq_len=seq_len, global_batch_size=batch, start=start, by=by,
               precision=precision)  # fmt: skip
     question = Question(model=model, machine=machine, seq_len=seq_len, global_batch_size=batch,
@@ -123,7 +126,7 @@ def _told(faults: list[str]) -> SpecError:
 
 
 def _choices(options: Options, faults: list[str]) -> None:
-    if options.precision not in (*PRECISIONS, ANY_PRECISION):
+    if options.precision not in (None, *PRECISIONS, ANY_PRECISION):
         faults.append(
             f"--precision must be {', '.join(PRECISIONS)} or {ANY_PRECISION}, "
             f"got {options.precision!r}"
@@ -149,10 +152,26 @@ def _limits(
 
 def _machine(options: Options, cluster: Cluster | None, faults: list[str]) -> Machine | None:
     """Return the cluster with its software, which is looked at even where the cluster is none."""
-    software = _attempt(faults, lambda: loader.software(options.software))
+    name = options.software or _default_software(cluster)
+    software = _attempt(faults, lambda: loader.software(name))
     if cluster is None or software is None:
         return None
-    return _attempt(faults, lambda: machines.machine(cluster, options.software))
+    return _attempt(faults, lambda: machines.machine(cluster, name))
+
+
+def _default_software(cluster: Cluster | None) -> str:
+    """Return our own trainer on a machine that was measured for it."""
+    measured = cluster.measured if cluster else None
+    own = measured is not None and measured.kernels.provenance.package == MEASURED_BY
+    return OWN_SOFTWARE if own else DEFAULT_SOFTWARE
+
+
+def _precision(options: Options, machine: Machine) -> str:
+    """Return the precision asked for, else bf16, else the fastest one there is."""
+    if options.precision and options.precision != ANY_PRECISION:
+        return options.precision
+    kernels = machine.kernels.gemm
+    return DEFAULT_PRECISION if DEFAULT_PRECISION in kernels else next(iter(kernels))
 
 
 def _site(

@@ -10,6 +10,7 @@ from gigafactory.compare.gap import Gap, step_gap, wall_gap
 from gigafactory.compare.measured import Measured, measure_log, measure_run
 from gigafactory.compare.promised import Promised, promised
 from gigafactory.errors import SpecError
+from gigafactory.run.ledger import history
 from gigafactory.run.logs import read_log
 from gigafactory.run.record import RunFolder
 
@@ -60,8 +61,10 @@ def of_run(path: Path) -> Comparison:
     if not steps:
         raise SpecError(f"{path}: run has no step yet", field="run")
     ours = promised(folder.plan(), folder.training())
+    events = folder.events()
+    told = history(steps, events, folder.lost_steps())
     try:
-        measured = measure_run(steps, folder.events(), folder.lost_steps())
+        measured = measure_run(steps, events, told)
     except SpecError as error:
         raise SpecError(f"{path}: {error}", field="run") from None
     return _compared(path.resolve().name, "gigafactory", ours, measured)

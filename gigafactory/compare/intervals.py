@@ -19,7 +19,7 @@ import numpy as np
 
 from gigafactory.plan import interval
 from gigafactory.plan.interval import LEVEL
-from gigafactory.spec.calibration import Span, Width
+from gigafactory.spec.calibration import Extent, Width
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -217,16 +217,16 @@ def unseen(told: Sample) -> Floats:
     return half
 
 
-def ranges(runs: Runs) -> dict[str, Span]:
+def ranges(runs: Runs) -> dict[str, Extent]:
     """Return what the runs span, by quantity."""
-    found: dict[str, Span] = {}
+    found: dict[str, Extent] = {}
     for group in runs.groups:
         counts = np.array([runs.runs[row].tier != "doubtful" for row in group.rows])
         shape, grid = group.shape.take(group.starts), group.grid.take(group.starts)
         for name, value in interval.quantities(shape, grid).items():
             if counts.any():
                 kept = np.asarray(value)[counts]
-                span = Span(low=float(kept.min()), high=float(kept.max()))
+                span = Extent(low=float(kept.min()), high=float(kept.max()))
                 found[name] = span.joined(found.get(name))
     return found
 

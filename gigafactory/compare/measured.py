@@ -9,7 +9,7 @@ import numpy as np
 
 from gigafactory.compare.steady import counted_from_starts, steady
 from gigafactory.errors import SpecError
-from gigafactory.run.ledger import Ledger, history, seconds_of
+from gigafactory.run.ledger import History, Ledger, seconds_of
 from gigafactory.spec.base import Spec
 
 if TYPE_CHECKING:
@@ -70,10 +70,8 @@ class Measured(Spec):
     comparable: float | None = None
 
 
-def measure_run(
-    steps: Sequence[StepRecord], events: Sequence[Event], lost: Sequence[StepRecord] = ()
-) -> Measured:
-    """Return how a run went, from its folder's records.
+def measure_run(steps: Sequence[StepRecord], events: Sequence[Event], told: History) -> Measured:
+    """Return how a run went, from its folder's records and the history made of them.
 
     A step's time is here without the evaluation that ran in it, which no plan knows.
 
@@ -89,7 +87,6 @@ def measure_run(
     found = steady(times - saving, counted_from_starts(generation))
     if not found.used.any():
         raise SpecError(f"run: has no step to measure yet: {len(steps)} steps, all warm-up")
-    told = history(steps, events, lost)
     memory = [s.memory_bytes for s in steps if s.memory_bytes is not None]
     used = [s for s, keep in zip(steps, found.used, strict=True) if keep]
     return Measured(

@@ -101,7 +101,7 @@ def status(promised: Promised, seen: Seen) -> Status:
     events = [*seen.events, _silence(seen.now)] if state == "hung" else seen.events
     told = history(seen.steps, events, seen.lost, seen.now if goes_on else None)
     try:
-        measured = measure_run(seen.steps, seen.events, seen.lost)
+        measured = measure_run(seen.steps, seen.events, told)
     except SpecError:  # no step yet that can be used
         measured = None
     steps = ceil(promised.plan.job.tokens / promised.plan.layout.tokens_per_step)

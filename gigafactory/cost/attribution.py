@@ -22,6 +22,7 @@ from gigafactory.cost.layer import (
     Work,
     end_work,
     host_again,
+    host_s,
     layer_work,
     price_layer,
 )
@@ -313,7 +314,7 @@ def _host(step: Priced) -> list[Charge]:
     again, scale = host_again(step.shape), step.layers
     forward, backward = step.layer.forward[host] * scale, step.layer.backward[host] * scale
     share = again / (again + HOST_BACKWARD)
-    whole = step.rates.host_layer_s * scale
+    whole = host_s(step.shape, step.rates) * scale
 
     def launches(phase: str, exposed: Column, ratio: Column) -> Charge:
         hidden = np.maximum(whole * ratio - exposed, 0.0)

@@ -31,9 +31,6 @@ Number: TypeAlias = float | NDArray[np.float64]
 BACKWARD_FLOPS_RATIO: Final = 2.5
 """Flash attention backward over forward FLOPs: five products for two (arXiv 2307.08691, 4.1)."""
 
-HEAD_DIM_STEP: Final = 32
-"""Fused attention kernels are compiled for head dimensions in steps of 32 and pad to the next."""
-
 TILES: Final = (
     (256, 256), (256, 192), (192, 256), (256, 128), (128, 256), (192, 128), (128, 192),
     (128, 128), (128, 64), (64, 128), (64, 64),
@@ -136,7 +133,7 @@ def attention_forward_time_s(  # noqa: PLR0917 - the dimensions in their usual o
 
     launch + max(FLOPs at the fitted rate, bytes): each query also pays for half_seq / 2 keys more
     than it sees; blocks of queries go in waves over the multiprocessors. A causal query sees half
-    of the last `seq_q` keys and all keys before. head_dim is padded to `HEAD_DIM_STEP`; kv_heads
+    of the last `seq_q` keys and all keys before. head_dim is padded to the kernel's step; kv_heads
     only change the bytes. Backward: `BACKWARD_FLOPS_RATIO` times the FLOPs, at a rate that was
     not measured.
 
@@ -149,7 +146,8 @@ def attention_forward_time_s(  # noqa: PLR0917 - the dimensions in their usual o
     """
     batch, heads = np.asarray(batch, float), np.asarray(heads, float)
     seq_q, seq_kv = np.asarray(seq_q, float), np.asarray(seq_kv, float)
-    width = np.ceil(np.asarray(head_dim, float) / HEAD_DIM_STEP) * HEAD_DIM_STEP
+    step = kernel.head_dim_step
+    width = np.ceil(np.asarray(head_dim, float) / step) * step
     keys = seq_kv - seq_q / 2 if causal else seq_kv
     flops = 4 * batch * heads * seq_q * width * (keys + kernel.half_seq / 2)
     compute = flops / kernel.forward_flops_per_s * _idle_factor(batch * heads, seq_q, kernel)
@@ -196,10 +194,12 @@ def collective_time_s(
     (1.75001, 0.0)
     """
     found = sorted((c for c in kernels.values() if c.kind == kind), key=lambda c: c.group)
-    if not found:
-        raise SpecError(f"kernelfit: no collective {kind!r} was fitted", field="collectives")
     size = np.asarray(message_bytes, float)
     group = np.asarray(group_size, float)
+    if not found and np.all(group <= 1):
+        return _plain(np.zeros(np.broadcast_shapes(size.shape, group.shape)))
+    if not found:
+        raise SpecError(f"kernelfit: no collective {kind!r} was fitted", field="collectives")
     logs = np.array([log2(c.group) for c in found])
     log = np.log2(np.maximum(group, 2.0))
     latency = np.interp(log, logs, [c.latency_s for c in found]) * np.maximum(1.0, log / logs[-1])
@@ -231,7 +231,15 @@ def _tile_time_s(
     kernel: GemmKernel,
     groups: NDArray[np.float64] | float,
 ) -> NDArray[np.float64]:
-    """Return the time of the fastest tile shape, all multiprocessors at the fitted rate."""
+    """Return the time of the fastest tile shape, all multiprocessors at the fitted rate.
+
+    Where tiles may be partly filled, the whole result is one: packing its operands costs
+    `tile_edge` rows and columns, setting up k costs `k_overhead` steps (Goto and van de Geijn
+    2008, "Anatomy of High-Performance Matrix Multiplication", section 4).
+    """
+    if not kernel.whole_tiles:
+        packed = (m * n + kernel.tile_edge * (m + n)) * (k + kernel.k_overhead)
+        return np.asarray(packed * groups * (2.0 / kernel.peak_flops_per_s))
     rows = {edge: np.ceil(m / edge) * groups for edge in {tile[0] for tile in TILES}}
     columns = {edge: np.ceil(n / edge) / kernel.num_sms for edge in {tile[1] for tile in TILES}}
     paid, best = 1.0 - kernel.wave_weight, None

@@ -105,7 +105,7 @@ def tensor_time_s(s: Shape, rates: Rates) -> Column:
     An all-reduce, or with sequence parallelism the all-gather and reduce-scatter it splits into;
     what feeds a quantised matmul can be gathered quantised.
     """
-    size = s.tokens * s.hidden * op.ACTIVATION_BYTES
+    size = s.tokens * s.hidden * rates.activation_bytes
     thin = s.tokens * s.hidden * rates.gathered_bytes
     reduce = hierarchical_time_s("all_reduce", size, s.tp, 1.0, rates)
     gather = hierarchical_time_s("all_gather", thin, s.tp, 1.0, rates)
@@ -120,7 +120,7 @@ def ring_time_s(s: Shape, rates: Rates) -> Column:
         s.heads * (s.nope_dim + s.rope_dim + s.value_dim),
         2.0 * s.kv_heads * s.head_dim,
     )
-    size = s.micro_batch * s.seq * kv * op.ACTIVATION_BYTES / s.tp
+    size = s.micro_batch * s.seq * kv * rates.activation_bytes / s.tp
     ring = hierarchical_time_s("all_gather", size, s.cp, s.tp, rates)
     return np.where(s.cp > 1, ring, 0.0)
 
@@ -140,10 +140,10 @@ def expert_time_s(s: Shape, rates: Rates) -> Column:
 
     With expert tensor parallelism the rows are also gathered (scattered back) over its ranks.
     """
-    sent = s.expert_rows / s.etp * s.hidden * op.ACTIVATION_BYTES
+    sent = s.expert_rows / s.etp * s.hidden * rates.activation_bytes
     copies = np.maximum(s.top_k, 1.0) if rates.features.one_copy_per_domain else 1.0
     exchange = all_to_all_time_s(sent, s.ep, s.etp, rates, copies)
-    gathered = s.expert_rows * s.hidden * op.ACTIVATION_BYTES
+    gathered = s.expert_rows * s.hidden * rates.activation_bytes
     gather = hierarchical_time_s("all_gather", gathered, s.etp, 1.0, rates)
     return np.where(s.ep > 1, exchange, 0.0) + np.where(s.etp > 1, gather, 0.0)
 
@@ -158,9 +158,16 @@ def layer_parts(s: Shape, rates: Rates) -> LayerParts:
         backward[one.part].append(one.exposed.backward + one.again * one.exposed.forward)
     launches = HOST_BACKWARD + host_again(s)
     return LayerParts(
-        _with_host([sum(part) for part in forward.values()], rates.host_layer_s),
-        _with_host([sum(part) for part in backward.values()], rates.host_layer_s * launches),
+        _with_host([sum(part) for part in forward.values()], host_s(s, rates), rates),
+        _with_host([sum(part) for part in backward.values()], host_s(s, rates) * launches, rates),
     )
+
+
+def host_s(s: Shape, rates: Rates) -> Column:
+    """Return the shortest time in which the host can launch one forward layer."""
+    if not rates.host_tensor_s:
+        return rates.host_layer_s
+    return rates.host_layer_s + np.where(s.tp > 1, rates.host_tensor_s, 0.0)
 
 
 def host_again(s: Shape) -> Column:
@@ -304,6 +311,8 @@ def end_work(s: Shape, rates: Rates) -> list[Work]:
     (product,) = op.output_matmuls(s)
     (logits,) = op.products_time_s([product], rates.output_gemm)
     loss_s = op.loss_time_s(s, rates)
+    if rates.host_tensor_ends_s:
+        loss_s = loss_s + np.where(s.tp > 1, rates.host_tensor_ends_s, 0.0)
     loss = op.Seconds(op.LOSS_FORWARD * loss_s, (1.0 - op.LOSS_FORWARD) * loss_s)
     return [
         Work("embedding", "compute", op.embedding_time_s(s, rates)),
@@ -312,10 +321,12 @@ def end_work(s: Shape, rates: Rates) -> list[Work]:
     ]
 
 
-def _with_host(parts: list[Column], host_s: Column) -> Parts:
+def _with_host(parts: list[Column], host_s: Column, rates: Rates) -> Parts:
     """Return the parts with the time the host holds the accelerator up as the last one."""
     stacked = np.stack(np.broadcast_arrays(*parts))
     busy = stacked.sum(axis=0)
+    if rates.features.host_computes:
+        return np.concatenate([stacked, np.broadcast_to(host_s, busy.shape)[None]])
     slower = busy * (1.0 + (host_s / busy) ** HOST_SHARPNESS) ** (1.0 / HOST_SHARPNESS)
     return np.concatenate([stacked, (slower - busy)[None]])
 
@@ -344,6 +355,6 @@ def price_layer(s: Shape, rates: Rates) -> tuple[LayerPrice, LayerParts]:
         backward_s=parts.backward.sum(axis=0),
         head_s=logits.both + loss.both,
         embedding_s=embedding.both,
-        boundary_bytes=s.tokens * s.hidden * op.ACTIVATION_BYTES / s.tp,
+        boundary_bytes=s.tokens * s.hidden * rates.activation_bytes / s.tp,
     )
     return price, parts

@@ -18,9 +18,7 @@ if TYPE_CHECKING:
     from gigafactory.cost.columns import Column, Grid, Shape
     from gigafactory.cost.rates import Rates
 
-WEIGHT_BYTES: Final = 2.0  # bf16 and fp16; in 8 bits a weight and its transpose
 REDUCED_BYTES: Final = 4.0  # FSDP adds gradients up in the type it reduces them in, fp32
-ACTIVATION_BYTES: Final = 2.0
 SAVED_PRODUCTS: Final = 0.5  # torchtitan saves every other product (its selective-op policy)
 GATHERED_LAYERS: Final = 2.0  # FSDP keeps the layer in use and the one prefetched
 FULLY_SHARDED: Final = 3.0
@@ -71,12 +69,12 @@ def activation_bytes(s: Shape, rates: Rates) -> LayerBytes:
     dense = mlp_activation_bytes(s, s.ffn, rates)
     expert = expert_activation_bytes(s, rates) + mlp_activation_bytes(s, s.shared_ffn, rates)
     everything = norms + attention + scores + (1 - share) * dense + share * expert
-    full = ACTIVATION_BYTES * s.hidden * s.tokens / sequence_split(s)
+    full = rates.activation_bytes * s.hidden * s.tokens / sequence_split(s)
     selective = everything - scores
     if rates.features.selective == "elementwise":
         selective = selective - elementwise_activation_bytes(s, rates)
     elif rates.features.selective == "matmuls":
-        selective = np.minimum(selective, full + saved_product_bytes(s))
+        selective = np.minimum(selective, full + saved_product_bytes(s, rates))
     rest = np.where(s.recompute == 1, selective, everything)
     kept = np.where(s.recompute > 1, full, (1.0 - s.recomputed) * rest + s.recomputed * full)
     again = (s.recompute > 0) | (np.asarray(s.recomputed) > 0)
@@ -94,7 +92,7 @@ def norm_activation_bytes(s: Shape, rates: Rates) -> Column:
 
     The output is the next matmul's input, and kept as such.
     """
-    per_element = 2.0 * ACTIVATION_BYTES + 2.0 * rates.saved_bytes
+    per_element = 2.0 * rates.activation_bytes + 2.0 * rates.saved_bytes
     masks = 2.0 if rates.features.dropout else 0.0
     return (per_element + masks) * s.hidden * s.tokens / sequence_split(s)
 
@@ -107,14 +105,15 @@ def attention_activation_bytes(s: Shape, rates: Rates) -> tuple[Column, Column]:
     """
     latent = s.kv_rank > 0
     out = np.where(latent, s.value_dim, s.head_dim) * s.heads / s.tp
-    plain = (2.0 * s.heads + 2.0 * s.kv_heads) * s.head_dim / s.tp
+    kv_heads = s.heads if rates.features.eager else s.kv_heads  # repeated for the core
+    plain = (2.0 * s.heads + 2.0 * kv_heads) * s.head_dim / s.tp
     low_rank = (
         s.query_rank
         + s.kv_rank
         + s.heads / s.tp * (2.0 * (s.nope_dim + s.rope_dim) + 2.0 * s.value_dim)
     )
-    copy = rates.saved_bytes if rates.saved_bytes < ACTIVATION_BYTES else 0.0
-    operands = (ACTIVATION_BYTES * np.where(latent, low_rank, plain) + copy * out) * s.tokens
+    copy = rates.saved_bytes if rates.saved_bytes < rates.activation_bytes else 0.0
+    operands = (rates.activation_bytes * np.where(latent, low_rank, plain) + copy * out) * s.tokens
     if rates.features.attention != "unfused":
         return operands, np.zeros_like(operands)
     # softmax output and its dropped-out copy in 2 bytes, the mask in 1
@@ -124,7 +123,13 @@ def attention_activation_bytes(s: Shape, rates: Rates) -> tuple[Column, Column]:
 
 def mlp_activation_bytes(s: Shape, width: Column, rates: Rates) -> Column:
     """Return bytes kept by a dense MLP: the activation's input, and its output for the matmul."""
-    return s.tokens * width * (ACTIVATION_BYTES * (1.0 + s.gated) + rates.saved_bytes) / s.tp
+    return s.tokens * width * inner_bytes(s, rates) / s.tp
+
+
+def inner_bytes(s: Shape, rates: Rates) -> Column:
+    """Return bytes kept per element of an MLP's inner width, eager what the gate multiplies too."""
+    matrices = 1.0 + s.gated + (s.gated if rates.features.eager else 0.0)
+    return rates.activation_bytes * matrices + rates.saved_bytes
 
 
 def expert_activation_bytes(s: Shape, rates: Rates) -> Column:
@@ -133,8 +138,10 @@ def expert_activation_bytes(s: Shape, rates: Rates) -> Column:
     Source: Megatron-Core MoE, arXiv 2603.07685 (rows weighted before the second product need not
     be kept after it).
     """
-    ends = rates.saved_bytes + (ACTIVATION_BYTES if rates.features.keeps_expert_outputs else 0.0)
-    inner = (ACTIVATION_BYTES * (1.0 + s.gated) + rates.saved_bytes) / s.etp
+    ends = rates.saved_bytes + (
+        rates.activation_bytes if rates.features.keeps_expert_outputs else 0.0
+    )
+    inner = inner_bytes(s, rates) / s.etp
     return s.expert_rows * (ends * s.hidden + inner * s.expert_ffn)
 
 
@@ -146,7 +153,7 @@ def elementwise_activation_bytes(s: Shape, rates: Rates) -> Column:
     return rates.saved_bytes * (outputs + share * s.expert_rows * s.expert_ffn / s.etp)
 
 
-def saved_product_bytes(s: Shape) -> Column:
+def saved_product_bytes(s: Shape, rates: Rates) -> Column:
     """Return bytes of the attention's output and of every other product's, as torchtitan saves.
 
     Source: torchtitan, activation checkpointing of selective operators.
@@ -157,7 +164,7 @@ def saved_product_bytes(s: Shape) -> Column:
     dense = matrices * ((1 - share) * s.ffn + share * s.shared_ffn) / s.tp + s.hidden
     products = 2.0 * s.kv_heads * s.head_dim / s.tp + heads + s.hidden + dense
     rows = share * s.expert_rows * (matrices * s.expert_ffn / s.etp + s.hidden)
-    return ACTIVATION_BYTES * (
+    return rates.activation_bytes * (
         s.tokens * (heads + SAVED_PRODUCTS * products) + SAVED_PRODUCTS * rows
     )
 
@@ -198,7 +205,7 @@ def state_bytes(sharding: Column, ranks: Column, shard: Column, rates: Rates) ->
     share = owned_share(sharding, ranks, shard)
     third = 0.0 if rates.features.casts_shards else share
     return StateBytes(
-        weights=WEIGHT_BYTES * np.where(sharding >= FULLY_SHARDED, third, 1.0),
+        weights=rates.stored_bytes * np.where(sharding >= FULLY_SHARDED, third, 1.0),
         gradients=rates.gradient_state_bytes * np.where(sharding >= SHARDED_GRADIENTS, share, 1.0),
         optimizer=rates.optimizer_state_bytes * share,
     )
@@ -221,7 +228,9 @@ def held_bytes(s: Shape, grid: Grid, held: Parameters, rates: Rates) -> Held:
     buffers = np.where(sharded, gathered_bytes(s, held, rates), 0.0)
     if rates.features.fully_sharded:
         # Under a pipeline a stage stays gathered, its gradients unreduced, until the step's end.
-        whole = s.layers / grid.pp * (held.dense + held.expert) * (WEIGHT_BYTES + REDUCED_BYTES)
+        whole = (
+            s.layers / grid.pp * (held.dense + held.expert) * (rates.stored_bytes + REDUCED_BYTES)
+        )
         buffers = np.where(sharded & (grid.pp > 1), whole, buffers)
     return Held(
         dense=state_bytes(grid.sharding, ranks, grid.shard * s.cp, rates),
@@ -240,7 +249,7 @@ def gathered_bytes(s: Shape, held: Parameters, rates: Rates) -> Column:
     if limit > 0:
         largest = s.hidden * np.maximum(s.ffn, s.expert_ffn) / s.tp
         parameters = np.minimum(parameters, np.maximum(limit, largest))
-    return parameters * (WEIGHT_BYTES + WEIGHT_BYTES)
+    return parameters * (rates.stored_bytes + rates.stored_bytes)
 
 
 class StageLoad(NamedTuple):

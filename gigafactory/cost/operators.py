@@ -8,6 +8,7 @@ section 2.1 (latent attention).
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING, Final, NamedTuple
 
 import numpy as np
@@ -19,12 +20,18 @@ if TYPE_CHECKING:
     from gigafactory.cost.rates import Rates
     from gigafactory.spec.kernels import GemmKernel
 
-ACTIVATION_BYTES: Final = 2.0  # bf16 and fp16; fp8 training keeps activations in bf16
-
 # Reads and writes of [tokens, hidden] per layer, forward: two norms, two residual sums and, in
 # older software, bias and dropout in kernels of their own. Source: counted from Megatron-LM.
 UNFUSED_PASSES: Final = 16.0
 FUSED_PASSES: Final = 12.0
+# Eager PyTorch: a norm reads and writes, a residual sum reads twice and writes once; rotation is
+# four products and two sums of halves and a concatenation, and shared key-value heads are
+# repeated; an activation function reads and writes, its product with the gate takes three.
+# Source: counted from gigafactory.run.trainer, models in fp32.
+EAGER_PASSES: Final = 10.0
+EAGER_ROTATION: Final = 9.0
+EAGER_ACTIVATION: Final = 2.0
+EAGER_GATE: Final = 3.0
 BACKWARD_PASSES: Final = 1.7  # gradients of input and weight read what forward read once
 SOFTMAX_FORWARD_PASSES: Final = 5.0  # scale and mask, softmax, dropout: read and write
 MERGE_BYTES: Final = 8.0  # a ring step's fp32 result is read and written once
@@ -176,7 +183,7 @@ def unfused_attention_time_s(s: Shape, rates: Rates) -> Seconds:
     products = matmuls_time_s(
         [Matmul(rows, s.seq, s.head_dim, 1.0), Matmul(rows, s.head_dim, s.seq, 1.0)], rates.gemm
     )
-    chain_s = rows * s.seq * ACTIVATION_BYTES / rates.memory_bytes_per_s
+    chain_s = rows * s.seq * rates.activation_bytes / rates.memory_bytes_per_s
     return Seconds(
         products.forward + SOFTMAX_FORWARD_PASSES * chain_s,
         products.backward + SOFTMAX_BACKWARD_PASSES * chain_s,
@@ -186,15 +193,26 @@ def unfused_attention_time_s(s: Shape, rates: Rates) -> Seconds:
 def elementwise_time_s(s: Shape, rates: Rates) -> Seconds:
     """Return the seconds of norms, residuals, RoPE: what every layer has besides matmuls."""
     passes = FUSED_PASSES if rates.features.fused_norms else UNFUSED_PASSES
+    rotated = 2.0
+    if rates.features.eager:
+        passes, rotated = EAGER_PASSES, EAGER_ROTATION
     split = np.where(s.sp > 0, s.tp, 1.0)
     per_token = passes * s.hidden / split
-    per_token = per_token + s.rope * 2.0 * (s.heads + s.kv_heads) * s.head_dim / s.tp
+    per_token = per_token + s.rope * rotated * (s.heads + s.kv_heads) * s.head_dim / s.tp
+    if rates.features.eager:
+        per_token = per_token + 2.0 * repeated_heads(s) * s.head_dim / s.tp
     return _traffic(s.tokens * per_token, rates)
 
 
 def activation_time_s(s: Shape, rows: Column, width: Column, rates: Rates) -> Seconds:
     """Return the seconds of an MLP's activation function over [rows, width]."""
-    return _traffic(rows * width * (2.0 + s.gated), rates)
+    passes = EAGER_ACTIVATION + EAGER_GATE * s.gated if rates.features.eager else 2.0 + s.gated
+    return _traffic(rows * width * passes, rates)
+
+
+def repeated_heads(s: Shape) -> Column:
+    """Return the heads read and written where shared keys and values are repeated, each of both."""
+    return np.where(s.kv_heads < s.heads, s.heads + s.kv_heads, 0.0)
 
 
 def expert_traffic_time_s(s: Shape, rates: Rates) -> Seconds:
@@ -204,11 +222,16 @@ def expert_traffic_time_s(s: Shape, rates: Rates) -> Seconds:
     """
     moved = s.expert_rows * s.hidden * rates.grouped.moved_bytes_per_element
     forward = moved / rates.gemm.memory_bytes_per_s
-    return Seconds(forward, forward * BACKWARD_PASSES)
+    rows = Seconds(forward, forward * BACKWARD_PASSES)
+    if not rates.features.eager:
+        return rows
+    # Measured apart from the rows: experts differ in how wide they are for their hidden size.
+    width = np.where(s.experts > 0, s.expert_ffn, 0.0) / s.etp
+    return sum_seconds([rows, activation_time_s(s, s.expert_rows, width, rates)])
 
 
 def _traffic(elements: Column, rates: Rates) -> Seconds:
-    bytes_moved = elements * ACTIVATION_BYTES * rates.elementwise
+    bytes_moved = elements * rates.activation_bytes * rates.elementwise
     forward = bytes_moved / rates.memory_bytes_per_s
     return Seconds(forward, forward * BACKWARD_PASSES)
 
@@ -221,7 +244,7 @@ def loss_time_s(s: Shape, rates: Rates) -> Column:
 
 def embedding_time_s(s: Shape, rates: Rates) -> Seconds:
     """Return the seconds of reading embedding rows and of scattering their gradient."""
-    forward = 3.0 * s.tokens * s.hidden * ACTIVATION_BYTES / rates.memory_bytes_per_s
+    forward = 3.0 * s.tokens * s.hidden * rates.activation_bytes / rates.memory_bytes_per_s
     return Seconds(forward, forward)
 
 
@@ -242,8 +265,9 @@ def layer_model_flops(s: Shape) -> Column:
     6 per active matmul parameter (output projection in, input embedding out) plus causal
     attention, 6 x layers x heads x head_dim x seq.
     """
-    attention = sum_parameters(attention_matmuls(s)) * s.tp
-    dense = sum_parameters(mlp_matmuls(s, s.ffn)) * s.tp
+    whole = replace(s, tp=np.ones_like(s.tp))  # latent down-projections stand on every rank
+    attention = sum_parameters(attention_matmuls(whole))
+    dense = sum_parameters(mlp_matmuls(whole, s.ffn))
     matrices = (2.0 + s.gated) * s.hidden
     expert = matrices * (s.top_k * s.expert_ffn + s.shared_ffn) + s.hidden * s.experts
     dense_layers = s.layers - s.expert_layers

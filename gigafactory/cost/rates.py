@@ -53,6 +53,10 @@ class Rates:
         saved_bytes: Bytes per element of a matmul's input kept for the backward pass.
         reserved_bytes: What runtime and communication buffers take of it.
         fragmentation: Share of activations that the allocator loses between them.
+        activation_bytes: Bytes per element of activations between matmuls.
+        stored_bytes: Bytes per parameter of the weights that matmuls read.
+        host_tensor_s: Host time that tensor parallelism adds to a forward layer.
+        host_tensor_ends_s: Host time that it adds to the ends of the model, both passes.
     """
 
     gemm: GemmKernel
@@ -92,3 +96,7 @@ class Rates:
     saved_bytes: float
     reserved_bytes: float
     fragmentation: float
+    activation_bytes: float = 2.0
+    stored_bytes: float = 2.0
+    host_tensor_s: float = 0.0
+    host_tensor_ends_s: float = 0.0

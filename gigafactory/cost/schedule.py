@@ -27,7 +27,7 @@ Task = tuple[Kind, int, int]
 STAGE_AXES: Final = 2  # [stage, chunk]
 
 
-class Event(NamedTuple):
+class Pass(NamedTuple):
     """One pass of one microbatch through one chunk.
 
     Attributes:
@@ -97,7 +97,7 @@ def replay(  # noqa: PLR0917
     pp: int,
     vpp: int,
     microbatches: int,
-) -> list[Event]:
+) -> list[Pass]:
     """Return every pass of one step with its exact start and end, in an order that could happen.
 
     A pass starts when its stage has ended the pass before it in `order`, and when its input has
@@ -141,7 +141,7 @@ class _State:
         self.tasks = [order(pp, vpp, microbatches, stage) for stage in range(pp)]
         self.next = [0] * pp
         self.clock = [0.0] * pp
-        self.events: list[Event] = []
+        self.events: list[Pass] = []
         # Chunk c of stage s is the (c pp + s)-th piece of the model; -1 is "not yet".
         self.ended: dict[str, list[list[float]]] = {
             kind: [[-1.0] * microbatches for _ in depth] for kind in ("forward", "backward")
@@ -164,7 +164,7 @@ def _advance(state: _State, stage: int, times: dict[str, list[list[float]]]) -> 
             clock = max(clock, came + state.hop_s)
         end = clock + times[kind][stage][chunk]
         ended[kind][depth][microbatch] = end
-        state.events.append(Event(stage, kind, chunk, microbatch, clock, end))
+        state.events.append(Pass(stage, kind, chunk, microbatch, clock, end))
         clock, at = end, at + 1
         if 0 <= target <= deepest:
             fed.add(target % pp)
@@ -182,7 +182,7 @@ def _times(name: str, given: NDArray[np.float64], pp: int, vpp: int) -> list[lis
     return [[float(x) for x in row] for row in array]
 
 
-def makespan_s(events: Iterable[Event]) -> float:
+def makespan_s(events: Iterable[Pass]) -> float:
     """Return the seconds from the start to the last pass's end.
 
     >>> even = np.ones((4, 1))

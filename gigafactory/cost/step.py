@@ -99,6 +99,8 @@ def data_traffic(price: LayerPrice, grid: Grid, rates: Rates) -> DataTraffic:
     if np.any(unsharded := grid.sharding < 1):
         # Without sharding gradients are all-reduced, and there are no parameters to gather.
         both = reduce + moved("all_gather", stage, experts, wire, ranks)
+        if rates.features.reduces_whole:
+            both = moved("all_reduce", stage, experts, wire, ranks)
         reduce, gather = np.where(unsharded, both, reduce), np.where(unsharded, 0.0, gather)
     return DataTraffic(
         layer_gather=moved("all_gather", held.dense, held.expert, width, shard, rails=rails),

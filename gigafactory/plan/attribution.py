@@ -77,7 +77,8 @@ def operator_times(case: Case, machine: Machine) -> tuple[OperatorTime, ...]:
         SpecError: The machine cannot run the precision, or the model cannot be split so.
     """
     check(case)
-    rates = rates_of(machine, case.layout.precision, case.model.head_dim)
+    layout = case.layout
+    rates = rates_of(machine, layout.precision, case.model.head_dim, busy=layout.num_gpus)
     found = charges(*columns([case]), rates)
     least = NOTHING * sum(_one(charge.exposed) for charge in found)
     rows = [

@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING, Final, NamedTuple
 import numpy as np
 
 from gigafactory.plan.machine import KERNEL_DTYPE
-from gigafactory.spec.calibration import Span
+from gigafactory.spec.calibration import Extent
 from gigafactory.spec.prediction import Assumption
 
 if TYPE_CHECKING:
@@ -182,10 +182,10 @@ def _outside(
     return found
 
 
-def doublings(value: Column, span: Span) -> NDArray[np.float64]:
+def doublings(value: Column, span: Extent) -> NDArray[np.float64]:
     """Return by how many doublings a value lies above or below a span, 0 inside.
 
-    >>> doublings(np.array([1.0, 3.0, 32.0]), Span(low=2.0, high=8.0)).tolist()
+    >>> doublings(np.array([1.0, 3.0, 32.0]), Extent(low=2.0, high=8.0)).tolist()
     [1.0, 0.0, 2.0]
     """
     x = np.asarray(value, dtype=np.float64)
@@ -193,7 +193,7 @@ def doublings(value: Column, span: Span) -> NDArray[np.float64]:
     return np.asarray(np.maximum(np.maximum(above, below), 0.0))
 
 
-def _kernel_spans(machine: Machine, precision: str, head_dim: int) -> dict[str, Span]:
+def _kernel_spans(machine: Machine, precision: str, head_dim: int) -> dict[str, Extent]:
     """Return the shapes that the accelerator's kernel tables cover, by our names."""
     residuals = machine.kernels.residuals
     gemm = spans(residuals, f"gemm_{KERNEL_DTYPE[precision]}")
@@ -202,12 +202,12 @@ def _kernel_spans(machine: Machine, precision: str, head_dim: int) -> dict[str, 
     return found | ({"seq_len": attention["seq"]} if "seq" in attention else {})
 
 
-def spans(residuals: dict[str, Residuals], kernel: str) -> dict[str, Span]:
+def spans(residuals: dict[str, Residuals], kernel: str) -> dict[str, Extent]:
     """Return the range of each column of a kernel's measured shapes, empty where none was."""
     if kernel not in residuals:
         return {}
     found = SPAN.findall(residuals[kernel].shapes)
-    return {name: Span(low=float(low), high=float(high)) for name, low, high in found}
+    return {name: Extent(low=float(low), high=float(high)) for name, low, high in found}
 
 
 def _without_runs(machine: Machine, precision: str) -> list[tuple[str, str, float]]:

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Final
 from gigafactory.cost.kernels import BACKWARD_FLOPS_RATIO, attention_kernel
 from gigafactory.cost.rates import Rates
 from gigafactory.errors import SpecError
+from gigafactory.plan.crowding import relieved
 
 if TYPE_CHECKING:
     from gigafactory.spec.kernels import AttentionKernel, GemmKernel, GroupedGemmKernel
@@ -19,9 +20,10 @@ KERNEL_DTYPE: Final = {
 }  # fmt: skip
 
 MASTER_AND_MOMENTS: Final = 12.0  # fp32, four bytes each
-PLAIN_BYTES: Final = 2.0
 # A quantised element: nvfp4 holds half a byte and an 8-bit scale for every 16 elements.
 QUANTISED_BYTES: Final = {"fp8": 1.0, "nvfp4": 0.5625}
+FULL_BYTES: Final = 4.0  # of weights and activations in fp32; all other precisions keep 16 bits
+HALF_BYTES: Final = 2.0
 
 # Fitted numbers that are rates as they stand, under the same name.
 PLAIN_FACTORS: Final = (
@@ -36,8 +38,14 @@ def precisions(machine: Machine) -> tuple[str, ...]:
     return tuple(p for p, dtype in KERNEL_DTYPE.items() if dtype in machine.kernels.gemm)
 
 
-def rates_of(machine: Machine, precision: str, head_dim: int) -> Rates:
+def rates_of(machine: Machine, precision: str, head_dim: int, *, busy: int | None = None) -> Rates:
     """Return how fast this machine works at one precision.
+
+    Args:
+        machine: With its software.
+        precision: Of the step.
+        head_dim: Of its attention.
+        busy: Ranks at work in all; None for every rank of each node.
 
     Raises:
         SpecError: The accelerator has no kernels for the precision.
@@ -52,11 +60,11 @@ def rates_of(machine: Machine, precision: str, head_dim: int) -> Rates:
     accelerator, features = machine.cluster.accelerator, machine.software.features
     key, kind = machine.kernels.accelerator, machine.cluster.fabric.kind
     bandwidth = accelerator.memory_bytes_per_s * machine.factor("memory_share", key)
-    return Rates(
+    rates = Rates(
         gemm=_gemm(machine, dtype),
-        output_gemm=_gemm(machine, "bf16"),
+        output_gemm=_gemm(machine, dtype if dtype == "fp32" else "bf16"),
         grouped=_grouped(machine, dtype),
-        attention=_attention(machine, head_dim),
+        attention=_attention(machine, head_dim, precision),
         attention_backward=BACKWARD_FLOPS_RATIO / machine.factor("attention_backward_rate"),
         collectives=machine.kernels.collectives,
         features=features,
@@ -75,24 +83,40 @@ def rates_of(machine: Machine, precision: str, head_dim: int) -> Rates:
         tiers=machine.cluster.fabric.tiers,
         accumulation_bytes=features.accumulation_bytes.get(precision, 0.0),
         memory_capacity_bytes=accelerator.memory_bytes,
+        host_tensor_s=_optional(machine, "host_tensor_s", 0.0),
+        host_tensor_ends_s=_optional(machine, "host_tensor_ends_s", 0.0),
         **_element_bytes(features, precision),
-        **{name: machine.factor(name) for name in PLAIN_FACTORS},
+        **{name: _plain_factor(machine, name, precision) for name in PLAIN_FACTORS},
     )
+    return relieved(rates, machine, busy)
 
 
 def _element_bytes(features: Features, precision: str) -> dict[str, float]:
     """Return bytes per element or parameter: what is sent, and what is held."""
+    full = FULL_BYTES if precision == "fp32" else HALF_BYTES
     thin = KERNEL_DTYPE[precision] in QUANTISED_BYTES
-    saved = QUANTISED_BYTES.get(precision, PLAIN_BYTES) if features.quantised_saves else PLAIN_BYTES
+    saved = QUANTISED_BYTES.get(precision, full) if features.quantised_saves else full
     return {
-        "weight_bytes": 1.0 if thin and features.quantised_weights else PLAIN_BYTES,
-        "gathered_bytes": 1.0 if thin and features.quantised_gather else PLAIN_BYTES,
+        "weight_bytes": 1.0 if thin and features.quantised_weights else full,
+        "gathered_bytes": 1.0 if thin and features.quantised_gather else full,
         "saved_bytes": saved,
+        "activation_bytes": full,
+        "stored_bytes": full,
         "gradient_state_bytes": features.gradient_state_bytes.get(
             precision, features.gradient_bytes
         ),
         "optimizer_state_bytes": features.optimizer_state_bytes.get(precision, MASTER_AND_MOMENTS),
     }
+
+
+def _plain_factor(machine: Machine, name: str, precision: str) -> float:
+    return machine.factor(name, f"{machine.software.name}.{precision}")
+
+
+def _optional(machine: Machine, name: str, without: float) -> float:
+    """Return a factor that only measured machines have."""
+    has = any(key.partition(".")[0] == name for key in machine.calibration.factors)
+    return machine.factor(name) if has else without
 
 
 def _gemm(machine: Machine, dtype: str) -> GemmKernel:
@@ -126,16 +150,15 @@ def _grouped(machine: Machine, dtype: str) -> GroupedGemmKernel:
     )
 
 
-def _attention(machine: Machine, head_dim: int) -> AttentionKernel:
+def _attention(machine: Machine, head_dim: int, precision: str) -> AttentionKernel:
     """Return the measured kernel at the rate of the software's flash generation.
 
     A relative of the measured accelerator with a lower power limit sustains a lower clock.
     """
     kernel = attention_kernel(machine.kernels, head_dim)
     generation = machine.software.features.attention
-    share = machine.calibration.lookup(
-        "attention", f"{generation}.{machine.kernels.accelerator}", generation
-    )
+    family = f"{generation}.{machine.kernels.accelerator}"
+    share = machine.calibration.lookup("attention", f"{family}.{precision}", family, generation)
     own, measured = (
         _sustained(machine, name, "bf16")
         for name in (machine.cluster.accelerator.name, machine.kernels.accelerator)
@@ -145,4 +168,5 @@ def _attention(machine: Machine, head_dim: int) -> AttentionKernel:
 
 def _link_bytes_per_s(machine: Machine) -> float:
     fast = [c.bytes_per_s for c in machine.kernels.collectives.values() if c.kind == "all_gather"]
-    return max(fast, default=machine.cluster.accelerator.scale_up_bytes_per_s or 0.0)
+    share = _optional(machine, "link_share", 1.0)
+    return max(fast, default=machine.cluster.accelerator.scale_up_bytes_per_s or 0.0) * share

@@ -15,6 +15,7 @@ from gigafactory.cost.operators import layer_model_flops
 from gigafactory.cost.step import StepParts, exposed_parts, step_parts
 from gigafactory.plan import interval
 from gigafactory.plan.cases import Case, check, columns
+from gigafactory.plan.crowding import is_crowded
 from gigafactory.plan.machine import rates_of
 from gigafactory.spec.interval import Interval
 from gigafactory.spec.prediction import (
@@ -75,7 +76,10 @@ def predict_all(cases: Sequence[Case], machine: Machine) -> list[Prediction]:
     for case in cases:
         check(case)
     first = cases[0]
-    rates = rates_of(machine, first.layout.precision, first.model.head_dim)
+    busy = first.layout.num_gpus
+    if is_crowded(machine) and any(case.layout.num_gpus != busy for case in cases):
+        return [predict(case, machine) for case in cases]
+    rates = rates_of(machine, first.layout.precision, first.model.head_dim, busy=busy)
     shape, grid = columns(cases)
     layers, parts = price_layer(shape, rates)
     priced = price(layers, grid, rates)

@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 
 from gigafactory.cost.collectives import point_to_point_time_s
 from gigafactory.cost.layer import PARTS, LayerParts, LayerPrice, end_work, price_layer
-from gigafactory.cost.schedule import Event, chunk_layers, makespan_s, replay
+from gigafactory.cost.schedule import Pass, chunk_layers, makespan_s, replay
 from gigafactory.cost.step import (
     DataTraffic,
     accumulation_s_per_parameter,
@@ -76,7 +76,7 @@ class Timeline:
     passes: dict[str, Passes]
     send_s: float
     sent_s: float
-    events: list[Event]
+    events: list[Pass]
     spans: tuple[Span, ...]
 
     @property
@@ -101,7 +101,7 @@ def timeline(case: Case, machine: Machine) -> Timeline:
             in rounds of pipeline_parallel.
     """
     layout = case.layout
-    rates = rates_of(machine, layout.precision, case.model.head_dim)
+    rates = rates_of(machine, layout.precision, case.model.head_dim, busy=layout.num_gpus)
     shape, grid = columns([case])
     price, parts = price_layer(shape, rates)
     traffic = data_traffic(price, grid, rates)

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
 
-    from gigafactory.cost.schedule import Event
+    from gigafactory.cost.schedule import Pass
     from gigafactory.plan.timeline import Span, Timeline
 
 MAX_EVENTS: Final = 2_000_000  # about 300 MB of JSON; the viewer gives up not far beyond
@@ -84,7 +84,7 @@ def _names(stage: int) -> Iterator[Record]:
                "args": {"name": track}}  # fmt: skip
 
 
-def _pass_records(timeline: Timeline, event: Event) -> Iterator[Record]:
+def _pass_records(timeline: Timeline, event: Pass) -> Iterator[Record]:
     """Yield one pass, and the exposed transfers that hold it up at its end."""
     stage, chunk = event.stage, event.chunk
     name = f"{event.kind[0].upper()} mb{event.microbatch} chunk{chunk}"

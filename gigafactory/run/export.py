@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from math import ceil
 from typing import TYPE_CHECKING, Final
 
@@ -102,5 +101,5 @@ def write(content: str, path: Path, target: str) -> None:
     """
     files.write_whole(path, content)
     if target in EXECUTABLE:
-        readable = path.stat().st_mode & 0o444
-        os.chmod(path, path.stat().st_mode | readable >> 2)  # noqa: PTH101
+        mode = path.stat().st_mode
+        path.chmod(mode | (mode & 0o444) >> 2)  # whoever may read it may run it

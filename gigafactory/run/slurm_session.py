@@ -106,6 +106,9 @@ def end(folder: RunFolder, here: Allocation, *, status: int, asked: str) -> int:
     ended = folder.result()
     if ended is not None and ended.state != "stopped":
         return OVER if ended.state == "finished" else FAILED
+    if asked == "cancel" and ended is None:
+        reason = f"Slurm job {here.job_id} was cancelled, and its ranks did not end by themselves"
+        folder.finish(outcome.of(folder, "stopped", reason=reason))
     if asked == "cancel" or (asked == "nobody" and (folder.path / STOP).exists()):
         return OVER
     state = _state(here.job_id)

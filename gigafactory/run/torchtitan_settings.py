@@ -151,7 +151,6 @@ def optimizer() -> OptimizersContainer.Config:
 
 def _train_code(order: Handover) -> str:
     training, layout = order.training, order.plan.layout
-    seed = training.seed
     hang_s = max(1, round(training.hang_s))
     return f"""\
 def train() -> Trainer.Config:
@@ -187,7 +186,7 @@ def train() -> Trainer.Config:
         ),
         metrics=MetricsProcessor.Config(log_freq=1, enable_tensorboard=True),
         comm=CommConfig(train_timeout_seconds={hang_s}),
-        debug=DebugConfig(seed={seed}),
+        debug=DebugConfig(seed={training.seed}),
     )
 """
 

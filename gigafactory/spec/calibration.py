@@ -52,7 +52,7 @@ class Width(Spec):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Span(Spec):
+class Extent(Spec):
     """The smallest and the largest value that was measured."""
 
     low: float
@@ -63,11 +63,11 @@ class Span(Spec):
         if self.low > self.high:
             raise fault(self, "low", self.low, f"must not be above high {self.high!r}")
 
-    def joined(self, other: Span | None) -> Span:
+    def joined(self, other: Extent | None) -> Extent:
         """Return the span from the lower low to the higher high."""
         if other is None:
             return self
-        return Span(low=min(self.low, other.low), high=max(self.high, other.high))
+        return Extent(low=min(self.low, other.low), high=max(self.high, other.high))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -88,7 +88,7 @@ class StepCalibration(Spec):
 
     factors: dict[str, Factor] = field(hash=False)
     widths: dict[str, Width] = field(default_factory=dict, hash=False)
-    ranges: dict[str, Span] = field(default_factory=dict, hash=False)
+    ranges: dict[str, Extent] = field(default_factory=dict, hash=False)
     precision_runs: dict[str, int] = field(default_factory=dict, hash=False)
     residual_low: dict[str, float] = field(default_factory=dict, hash=False)
     residual_high: dict[str, float] = field(default_factory=dict, hash=False)

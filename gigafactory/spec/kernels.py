@@ -33,6 +33,7 @@ class GemmKernel(Spec):
         quantise_bytes_per_element: Traffic of bringing the m x k operand into this format.
         cache_bytes: Second-level cache.
         cache_loss: Slow-down per e-fold that the operands exceed the cache.
+        whole_tiles: Rows and columns are padded to whole tiles, as on a GPU; a CPU takes any.
     """
 
     peak_flops_per_s: float
@@ -47,6 +48,7 @@ class GemmKernel(Spec):
     quantise_bytes_per_element: float = 0.0
     cache_bytes: float = 5e7
     cache_loss: float = 0.0
+    whole_tiles: bool = True
 
     def __post_init__(self) -> None:
         require_positive(
@@ -92,6 +94,8 @@ class AttentionKernel(Spec):
         launch_s: Fixed time of one call.
         wave_weight: Share of the idle part of the last wave that is paid for, 0 to 1.
         block_queries: Query rows that one thread block works on.
+        head_dim_step: GPU kernels are compiled for head dimensions in steps of 32 and pad to the
+            next; those of a CPU take any.
         num_sms: Streaming multiprocessors that take blocks at the same time.
         memory_bytes_per_s: Rate at which queries, keys, values and result move.
     """
@@ -103,11 +107,12 @@ class AttentionKernel(Spec):
     num_sms: int
     memory_bytes_per_s: float
     block_queries: int = 128
+    head_dim_step: int = 32
 
     def __post_init__(self) -> None:
         require_positive(self, "forward_flops_per_s", "launch_s", "memory_bytes_per_s")
         require_positive(self, "half_seq", "wave_weight", zero=True)
-        require_count(self, "block_queries", "num_sms", most=10**5)
+        require_count(self, "block_queries", "num_sms", "head_dim_step", most=10**5)
         if self.wave_weight > 1:
             raise fault(self, "wave_weight", self.wave_weight, "must not be above 1")
 

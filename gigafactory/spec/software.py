@@ -50,6 +50,11 @@ class Features(Spec):
         quantised_saves: At 8 bits or fewer, the inputs of matmuls are kept quantised for the
             backward pass.
         keeps_expert_outputs: Experts' outputs are kept, to be weighted after the second product.
+        eager: Every addition and multiplication is a pass over memory of its own, and activation
+            functions keep their output beside their product with the gate.
+        host_computes: The host is the accelerator: the time of launching adds to the kernels'.
+        reduces_whole: Gradients that are not sharded travel in all-reduces (DDP); else they are
+            scattered and gathered.
     """
 
     attention: str = "flash2"
@@ -78,6 +83,9 @@ class Features(Spec):
     logit_bytes: float = 6.0
     quantised_saves: bool = False
     keeps_expert_outputs: bool = True
+    eager: bool = False
+    host_computes: bool = False
+    reduces_whole: bool = False
 
     def __post_init__(self) -> None:
         require_one_of(self, "attention", ("unfused", "triton", "flash2", "flash3"))

@@ -51,12 +51,17 @@ exec "$PYTHON" -m torch.distributed.run \
 
 session() { "$PYTHON" -m gigafactory.run.slurm_session "$1" "$RUN" "${@:2}"; }
 
-asked=nobody
+asked=nobody step='' timer=''
 stop() {  # a file in the run folder asks all ranks to save their state and end
   asked=$1
   echo "$(date -u +%FT%TZ) $asked: the ranks are asked to stop"
   touch "$RUN/stop"
-  (sleep 60 && scancel --signal=TERM "$SLURM_JOB_ID.0") &  # those that hang
+  hurry
+}
+hurry() {  # those that hang end as well
+  [ -n "$step" ] && [ -z "$timer" ] || return 0
+  (sleep 60 && kill -TERM "$step") &
+  timer=$!
 }
 trap 'stop time-limit' TERM  # of --signal, or the nodes are taken back
 trap 'stop cancel' USR1      # scancel --batch --signal=USR1 JOB
@@ -66,8 +71,10 @@ mkdir -p logs
 srun --no-kill --kill-on-bad-exit=0 --cpus-per-task="$SLURM_CPUS_ON_NODE" \
   --output=logs/node-%n.log --open-mode=append bash -c "$on_each_node" &
 step=$!
+[ "$asked" = nobody ] || hurry
 
 while wait "$step"; status=$?; kill -0 "$step" 2>/dev/null; do :; done  # a trap ends a wait
+[ -z "$timer" ] || kill "$timer" 2>/dev/null
 
 session end --status "$status" --asked "$asked"
 verdict=$?

@@ -97,7 +97,7 @@ def test_a_run_as_planned(tmp_path: Path, width: int, height: int) -> None:
 
 def test_a_run_in_trouble(tmp_path: Path) -> None:
     told = view(played(tmp_path, 12.5), live=True, after_s=900.0, result=None)
-    assert len(told.status.troubles) == 2
+    assert len(told.status.troubles) == 3
     same_as("watch-trouble.txt", drawn(told, 80, 24))
 
 

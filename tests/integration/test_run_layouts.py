@@ -3,17 +3,19 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import pytest
 import torch
 import torch.nn.functional as F  # noqa: N812
 
-from gigafactory.run.record import RunFolder
 from gigafactory.run.trainer.data import Dataset
 from gigafactory.run.trainer.load import load_weights
-from gigafactory.spec.model import Model
 from tests.made_training import DENSE, SEQ_LEN, SPARSE, plan, prepared_text, run_folder, torchrun
+
+if TYPE_CHECKING:
+    from gigafactory.run.record import RunFolder
+    from gigafactory.spec.model import Model
 
 WORKER = str(Path(__file__).with_name("train_layouts.py"))
 # fp32 sums in another order; over four steps of AdamW at a rate of 0.01 this grows tenfold.

@@ -14,6 +14,7 @@ from gigafactory.compare.measured import measure_run
 from gigafactory.compare.promised import poisson_quantile, promised
 from gigafactory.compare.steady import steady
 from gigafactory.errors import SpecError
+from gigafactory.run.ledger import history
 from tests.made_run import begun, plan
 
 if TYPE_CHECKING:
@@ -42,7 +43,8 @@ def test_the_first_steps_after_every_start_are_warm_up(tmp_path: Path) -> None:
     made.crash(8, detect_s=1.0, restart_s=1.0, ready_s=1.0)
     made.steps(10, STEP_S)
     folder = made.folder
-    told = measure_run(folder.steps(), folder.events(), folder.lost_steps())
+    steps, events = folder.steps(), folder.events()
+    told = measure_run(steps, events, history(steps, events, folder.lost_steps()))
     assert told.left_out == {"warm-up": 6, "outliers": 0}
     assert (told.pace.mean_s, told.pace.used, told.steps) == (STEP_S, 12, 18)
 

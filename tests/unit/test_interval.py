@@ -17,7 +17,7 @@ from gigafactory.plan.interval import OUTSIDE
 from gigafactory.plan.predict import predict, predict_all
 from gigafactory.plan.rows import MachineKey, Row, parse_row
 from gigafactory.plan.table import RowPrediction, predict_rows
-from gigafactory.spec.calibration import Span, StepCalibration, Width
+from gigafactory.spec.calibration import Extent, StepCalibration, Width
 from gigafactory.spec.layout import Layout
 
 if TYPE_CHECKING:
@@ -37,7 +37,7 @@ WIDTHS = {
     "software.megatron": 3.0,
     "software": 4.0,
 }
-RANGES = {"num_gpus": Span(low=1, high=4096), "seq_len": Span(low=512, high=65_536)}
+RANGES = {"num_gpus": Extent(low=1, high=4096), "seq_len": Extent(low=512, high=65_536)}
 NUMBERS = replace(
     machines.calibration(),
     widths={name: Width(factor=factor, reason="a test") for name, factor in WIDTHS.items()},
@@ -131,7 +131,7 @@ def test_more_gpus_than_any_run_widen_by_a_share_per_doubling_and_say_so() -> No
 
 
 def test_sequences_longer_than_runs_and_kernel_tables_widen() -> None:
-    numbers = {"seq_len": Span(low=512, high=8192)}
+    numbers = {"seq_len": Extent(low=512, high=8192)}
     inside = predict(Case(LLAMA, layout(seq_len=16_384)), machine(ranges=numbers))
     assert not outside(inside)  # the attention table goes to 16,384
     told = predict(Case(LLAMA, layout(seq_len=65_536)), machine(ranges=numbers))
@@ -141,7 +141,7 @@ def test_sequences_longer_than_runs_and_kernel_tables_widen() -> None:
 
 def test_products_beyond_runs_and_kernel_tables_widen() -> None:
     wide = replace(LLAMA, hidden_size=262_144, ffn_hidden_size=524_288)
-    numbers = {"hidden": Span(low=1024, high=4096), "width": Span(low=1024, high=4096)}
+    numbers = {"hidden": Extent(low=1024, high=4096), "width": Extent(low=1024, high=4096)}
     told = outside(predict(Case(wide, layout()), machine(ranges=numbers)))
     assert told["columns of a product (hidden size)"] == (
         "262,144", "measured: 1,024 to 65,536; half-width + 50%",
@@ -214,7 +214,7 @@ def test_the_expected_time_stays_inside_however_far_the_case_lies(doublings: int
 def test_impossible_widths_spans_and_counts_are_refused() -> None:
     with pytest.raises(SpecError, match="width: factor must be above 0"):
         Width(factor=0.0, reason="a test")
-    with pytest.raises(SpecError, match=r"span: low must not be above high 1\.0, got 2\.0"):
-        Span(low=2.0, high=1.0)
+    with pytest.raises(SpecError, match=r"extent: low must not be above high 1\.0, got 2\.0"):
+        Extent(low=2.0, high=1.0)
     with pytest.raises(SpecError, match=r"precision_runs.hopper.fp8 must be above 0"):
         StepCalibration(factors={}, precision_runs={"hopper.fp8": 0})

@@ -216,3 +216,17 @@ def test_model_flops_are_six_per_active_weight_and_causal_attention(degrees: Any
     weights -= 2 * MIXTURE.hidden_size * MIXTURE.num_layers  # norms are no products
     expected = 6 * weights + 6 * 4 * 8 * 8 * 128
     assert number(op.layer_model_flops(shape_of(MIXTURE, **degrees))) == expected
+
+
+@pytest.mark.parametrize("name", ["deepseek-v3", "llama-3.1-8b", "grok-1"])
+def test_model_flops_do_not_depend_on_how_a_layer_is_split(name: str) -> None:
+    model = loader.model(name)
+    flops = [
+        float(np.asarray(op.layer_model_flops(columns([Case(model, layout)])[0])).item())
+        for layout in (
+            Layout(data_parallel=4, global_batch_size=4, seq_len=2048),
+            Layout(data_parallel=1, tensor_parallel=4, sequence_parallel=True,
+                   global_batch_size=4, seq_len=2048),
+        )
+    ]  # fmt: skip
+    assert flops[0] == pytest.approx(flops[1], rel=1e-12)

@@ -77,6 +77,14 @@ def test_a_run_that_was_cancelled_is_over(run: RunFolder) -> None:
     assert end(run, HERE, status=0, asked="cancel") == OVER
 
 
+def test_a_cancelled_run_whose_ranks_hang_is_told_to_have_stopped(run: RunFolder) -> None:
+    train(run, 2)
+    assert end(run, HERE, status=143, asked="cancel") == OVER
+    result = run.result()
+    assert result is not None
+    assert (result.state, result.steps) == ("stopped", 2)
+
+
 def test_a_run_that_a_file_asked_to_stop_is_over(run: RunFolder) -> None:
     stopped(run)
     (run.path / STOP).touch()

@@ -17,6 +17,7 @@ from gigafactory.cost.memory import mlp_activation_bytes
 from gigafactory.cost.optimizer import owned_share
 from gigafactory.cost.pipeline import pipeline_time_s
 from gigafactory.cost.step import exposed_under
+from gigafactory.spec.software import Features
 
 u: Any = pint.UnitRegistry()
 BANDWIDTH: Any = 3e12 * u.byte / u.s
@@ -32,7 +33,10 @@ def is_a(quantity: Any, unit: str) -> bool:
 
 def rates(**more: Any) -> Any:
     # Bytes per element are what gives elements their unit of traffic.
-    given: dict[str, Any] = {"memory_bytes_per_s": BANDWIDTH, "elementwise": 1.0 * u.byte}
+    given: dict[str, Any] = {
+        "memory_bytes_per_s": BANDWIDTH, "elementwise": 1.0 * u.byte, "features": Features(),
+        "activation_bytes": 2.0,
+    }  # fmt: skip
     return SimpleNamespace(**given | more)
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
@@ -12,8 +12,10 @@ from gigafactory.errors import SpecError
 from gigafactory.run.launch import differences
 from gigafactory.run.local import LocalExecutor, num_places
 from gigafactory.run.supported import require_supported
-from gigafactory.spec.model import Model
 from tests.made_training import DENSE, SPARSE, plan
+
+if TYPE_CHECKING:
+    from gigafactory.spec.model import Model
 
 REFUSED: dict[str, tuple[Model, dict[str, Any]]] = {
     "context_parallel must be 1": (DENSE, {"context_parallel": 2}),

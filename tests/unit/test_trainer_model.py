@@ -121,9 +121,11 @@ def test_experts_are_those_of_the_formula_forwards_and_backwards() -> None:
 
 def test_the_balancing_term_pulls_rows_away_from_a_crowded_expert() -> None:
     layer = MixtureOfExperts(SPARSE)
+    for parameter in layer.parameters():
+        torch.nn.init.normal_(parameter, std=0.2)
     with torch.no_grad():
         layer.router.weight.zero_()
-        layer.router.weight[0] = 0.05
+        layer.router.weight[0], layer.router.weight[1] = 0.05, 0.04  # these two are chosen
     x = torch.ones(1, 8, SPARSE.hidden_size)
     layer(x).sum().mul(0.0).backward()
     gradient = layer.router.weight.grad

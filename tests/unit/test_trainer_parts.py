@@ -32,7 +32,9 @@ if TYPE_CHECKING:
 
 
 def step(number: int) -> StepRecord:
-    return StepRecord(step=number, loss=1.0, tokens=1, step_time_s=1.0, time="t")
+    return StepRecord(
+        step=number, loss=1.0, tokens=1, step_time_s=1.0, time="2026-01-01T00:00:00.000000Z"
+    )
 
 
 def settled(watch: LossWatch, steps: int = FEWEST) -> LossWatch:
@@ -68,15 +70,25 @@ def test_a_watch_goes_on_from_its_saved_state() -> None:
 
 def test_batches_passed_over_stay_so_after_another_crash() -> None:
     events = [
-        Event(time="t", kind="spike", values={"batch": 17.0, "back_to_step": 10.0}),
-        Event(time="t", kind="spike", values={"batch": 30.0, "back_to_step": 20.0}),
+        Event(
+            time="2026-01-01T00:00:00.000000Z",
+            kind="spike",
+            values={"batch": 17.0, "back_to_step": 10.0},
+        ),
+        Event(
+            time="2026-01-01T00:00:00.000000Z",
+            kind="spike",
+            values={"batch": 30.0, "back_to_step": 20.0},
+        ),
     ]
     assert next_batch(events, step=10, batch=10) == 18
     assert next_batch(events, step=15, batch=21) == 21
 
 
 def test_steps_lost_twice_are_still_known_to_be_done_again() -> None:
-    events = [Event(time="t", kind="resume", values={"highest_step": 9.0})]
+    events = [
+        Event(time="2026-01-01T00:00:00.000000Z", kind="resume", values={"highest_step": 9.0})
+    ]
     assert lost(events, [step(5)]) == 9
     assert lost([], [step(5)]) == 5
 
@@ -91,7 +103,7 @@ def test_a_full_disk_delays_what_is_told_and_keeps_its_order(
         raise OSError(28, "No space left on device")
 
     with monkeypatch.context() as patch:
-        patch.setattr("gigafactory.run.record.append_line", full)
+        patch.setattr("gigafactory.run.lines.append", full)
         recorder.step(step(2))
         recorder.event("spike")
     assert [s.step for s in recorder.folder.steps()] == [1]

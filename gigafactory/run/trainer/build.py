@@ -65,14 +65,17 @@ def build(plan: Plan, training: Training) -> Built:
         _settle(stage, plan, training, grids, here)
     modules: list[nn.Module] = list(stages)
     if replicas.by_ddp(layout):
-        modules = [replicas.replicate(stage) for stage in stages]
+        modules = [replicas.Replica(stage) for stage in stages]
     ranks = layout.data_parallel * layout.tensor_parallel
+    run = passes(modules, layout, here, grids.group("pipeline") if grids else None)
+    if replicas.by_ddp(layout) and layout.data_parallel > 2:
+        _settle_buckets(run, plan, stages, here)
     return Built(
         place=place,
         stages=stages,
         modules=modules,
         optimizer=Optimizer(stages, training, ranks_of_stage=ranks),
-        passes=passes(modules, layout, here, grids.group("pipeline") if grids else None),
+        passes=run,
         tied=_tied_group(plan, place),
         seen=1.0 / ranks,
     )
@@ -105,6 +108,18 @@ def _settle(
             module.unshard()
             module.reshard()
     weights.begin(stage, training.seed)
+
+
+def _settle_buckets(run: Passes, plan: Plan, stages: list[Transformer], here: torch.device) -> None:
+    """Let DDP put its buckets in their lasting order, which it does after a first step.
+
+    Among more than two ranks sums depend on it: a run that resumes would differ in the last bit.
+    """
+    rows, length = plan.layout.micro_batch_size, plan.layout.seq_len + 1
+    for _ in range(2):
+        run.train(torch.zeros(rows, length, dtype=torch.int64, device=here))
+    for stage in stages:
+        stage.zero_grad(set_to_none=True)
 
 
 def _tied_group(plan: Plan, place: mesh.Place) -> dist.ProcessGroup | None:

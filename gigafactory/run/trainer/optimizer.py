@@ -156,5 +156,6 @@ def share_tied_gradient(stages: Iterable[Transformer], group: dist.ProcessGroup 
         for name, parameter in stage.named_parameters():
             if ends.get(name) and parameter.grad is not None:
                 mine = gradient(parameter)
+                assert mine is not None
                 dist.all_reduce(mine, group=group)
                 parameter.grad = like(parameter.detach(), mine)

@@ -102,6 +102,7 @@ class Accumulated:
                 loss = self._loss(microbatch) / len(microbatches)
                 loss.backward()  # type: ignore[no-untyped-call]
             total += _plain(loss)
+        replicas.count_waiting(self.module)
         return total
 
     @torch.no_grad()

@@ -10,16 +10,21 @@
 
 from __future__ import annotations
 
+import time
 from typing import TYPE_CHECKING, cast
 
 import torch
+from torch.distributed.algorithms.ddp_comm_hooks.default_hooks import allreduce_hook
 from torch.distributed.fsdp import FSDPModule, MixedPrecisionPolicy, fully_shard
 from torch.nn.parallel import DistributedDataParallel
 
+from gigafactory.run.trainer import spans
 from gigafactory.run.trainer.experts import MixtureOfExperts
+from gigafactory.run.trainer.mesh import expert_shard_size
 
 if TYPE_CHECKING:
-    from torch import nn
+    from torch import Tensor, nn
+    from torch._C._distributed_c10d import GradBucket
 
     from gigafactory.run.trainer.mesh import Meshes
     from gigafactory.run.trainer.model import Transformer
@@ -50,19 +55,48 @@ def shard(transformer: Transformer, layout: Layout, meshes: Meshes) -> None:
                 experts.experts, mesh=meshes.expert_data, mp_policy=precision,
                 reshard_after_forward=gathered_again,
             )  # fmt: skip
-            # Tokens of all ranks of the layout are summed here already: the mean is over replicas.
-            held_apart = cast("FSDPModule", experts.experts)
-            held_apart.set_gradient_divide_factor(layout.data_parallel)
-            held_apart.set_force_sum_reduction_for_comms(enable=True)  # gloo cannot scale and sum
+            _mean_over_replicas(cast("FSDPModule", experts.experts), layout)
         fully_shard(
             block, mesh=meshes.data, mp_policy=precision, reshard_after_forward=gathered_again
         )
     fully_shard(transformer, mesh=meshes.data, mp_policy=precision, reshard_after_forward=False)
 
 
-def replicate(transformer: Transformer) -> DistributedDataParallel:
-    """Return a model that averages its gradients over all ranks while it goes backwards."""
-    return DistributedDataParallel(transformer, gradient_as_bucket_view=True)
+def _mean_over_replicas(experts: FSDPModule, layout: Layout) -> None:
+    """Divide the experts' gradients by the replicas, not by the ranks that hold the same experts.
+
+    They hold the tokens of all ranks of their exchange, summed, already.
+    """
+    experts.set_gradient_divide_factor(layout.data_parallel)
+    if expert_shard_size(layout) > 1:
+        # gloo cannot scale in a reduction. With shards of 1 there is none, and asking for sums
+        # would divide twice (PyTorch 2.13).
+        experts.set_force_sum_reduction_for_comms(enable=True)
+
+
+class Replica(DistributedDataParallel):
+    """A model that averages its gradients over all ranks while it goes backwards.
+
+    Attributes:
+        ready_at: When the gradients of the last bucket were there; what follows is waiting.
+    """
+
+    def __init__(self, transformer: Transformer) -> None:
+        super().__init__(transformer, gradient_as_bucket_view=True)
+        self.ready_at = 0.0
+        # DDP reads annotations, and does not know those that are text: a lambda has none.
+        self.register_comm_hook(self, lambda replica, bucket: _averaged(replica, bucket))
+
+
+def _averaged(replica: Replica, bucket: GradBucket) -> torch.futures.Future[Tensor]:
+    replica.ready_at = time.perf_counter()
+    return allreduce_hook(replica.process_group, bucket)
+
+
+def count_waiting(module: nn.Module) -> None:
+    """Count the time since a replica's gradients were there as their communication."""
+    if isinstance(module, Replica):
+        spans.waited("data_comm", time.perf_counter() - module.ready_at)
 
 
 def prepare(module: nn.Module, layout: Layout, *, last: bool) -> None:

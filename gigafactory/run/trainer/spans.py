@@ -31,6 +31,13 @@ def inside(name: str) -> Iterator[None]:
             _inside_s[-1] += took
 
 
+def waited(name: str, seconds: float) -> None:
+    """Count time of the open span under another name instead."""
+    _spent_s[name] += seconds
+    if _inside_s:
+        _inside_s[-1] += seconds
+
+
 def taken(step_time_s: float) -> dict[str, float]:
     """Return the seconds by span since the last call, the rest as "other", and begin anew."""
     told = dict(_spent_s)

@@ -50,7 +50,9 @@ def main(arguments: list[str]) -> int:
     recorder = Recorder(folder, rank)
     try:
         _train(folder, recorder)
-    except (GigafactoryError, TrainingStopped) as error:
+    except TrainingStopped as error:  # which all ranks agree on
+        return _give_up(folder, recorder, str(error)) if rank == 0 else 0
+    except GigafactoryError as error:
         return _give_up(folder, recorder, str(error))
     except Exception as error:
         traceback.print_exc()

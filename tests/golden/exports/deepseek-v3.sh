@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # deepseek-v3 on 2,048 GPUs of gigafactory, for Megatron-LM (megatron-core 0.19).
 # Written by `giga export` from the plan with SHA-256
-#   a96a08a0e5cab8ae797dbdf0c4ac119282f3abcd2a5591b1c1e99c6c23117171.
+#   8c45a5f591a81b726c96c16b546d2e24717445fe025bfcb209825627b04a524d.
 # A checkpoint every 144 steps is one every 1,800 s at the predicted 12.5 s a step.
 # Not expressible, or not in the plan:
 # - Rotary base 10000: no plan holds one (--rope-base).
@@ -123,7 +123,7 @@ if [[ -n "${NODE_RANK:-}" ]]; then
   RENDEZVOUS=(--node-rank="$NODE_RANK" --master-addr="$MASTER" --master-port="$PORT")
 else
   RENDEZVOUS=(--rdzv-backend=c10d --rdzv-endpoint="$MASTER:$PORT")
-  RENDEZVOUS+=(--rdzv-id="${RUN_ID:-a96a08a0e5ca}")
+  RENDEZVOUS+=(--rdzv-id="${RUN_ID:-8c45a5f591a8}")
   RENDEZVOUS+=(--max-restarts=5)
 fi
 

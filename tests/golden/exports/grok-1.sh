@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # grok-1 on 98,304 GPUs of gigafactory, for Megatron-LM (megatron-core 0.19).
 # Written by `giga export` from the plan with SHA-256
-#   6706c6353bdea3eb6d808dc39db839f6504f0abc76400582875377f8fedc7f78.
+#   af2235321f3098ee1528aa625b1742b50b9b8758f73d734f7c197e1ddae2bbf2.
 # A checkpoint every 144 steps is one every 1,800 s at the predicted 12.5 s a step.
 # Not expressible, or not in the plan:
 # - Rotary base 10000: no plan holds one (--rope-base).
@@ -113,7 +113,7 @@ if [[ -n "${NODE_RANK:-}" ]]; then
   RENDEZVOUS=(--node-rank="$NODE_RANK" --master-addr="$MASTER" --master-port="$PORT")
 else
   RENDEZVOUS=(--rdzv-backend=c10d --rdzv-endpoint="$MASTER:$PORT")
-  RENDEZVOUS+=(--rdzv-id="${RUN_ID:-6706c6353bde}")
+  RENDEZVOUS+=(--rdzv-id="${RUN_ID:-af2235321f30}")
   RENDEZVOUS+=(--max-restarts=5)
 fi
 

@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # llama-3.1-405b on 16,384 GPUs of gigafactory, for Megatron-LM (megatron-core 0.19).
 # Written by `giga export` from the plan with SHA-256
-#   83e50cfd2928eed7c3b6a24c394da3ad7c39d55ba2ed398ccb6ebd270a50b2f5.
+#   181446aa7919c001cea8e88e04ffa5c82683fa6c358a5279f98d691fbf5faccb.
 # A checkpoint every 144 steps is one every 1,800 s at the predicted 12.5 s a step.
 # Not expressible, or not in the plan:
 # - Rotary base 10000: no plan holds one (--rope-base).
@@ -98,7 +98,7 @@ if [[ -n "${NODE_RANK:-}" ]]; then
   RENDEZVOUS=(--node-rank="$NODE_RANK" --master-addr="$MASTER" --master-port="$PORT")
 else
   RENDEZVOUS=(--rdzv-backend=c10d --rdzv-endpoint="$MASTER:$PORT")
-  RENDEZVOUS+=(--rdzv-id="${RUN_ID:-83e50cfd2928}")
+  RENDEZVOUS+=(--rdzv-id="${RUN_ID:-181446aa7919}")
   RENDEZVOUS+=(--max-restarts=5)
 fi
 

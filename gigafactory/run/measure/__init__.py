@@ -1,0 +1,1 @@
+"""Measures this machine: what one rank computes while all do, and what ranks exchange."""
