@@ -105,24 +105,23 @@ def courses(project: Project, samples: int, rng: np.random.Generator) -> Courses
             counts += np.bincount(chunk.chosen[node], minlength=len(counts))
         if first < KEPT:
             kept.append(chunk)
-    shares = {
-        network.names[node]: {
-            network.names[branch]: float(count / samples)
-            for branch, count in zip(network.before[node], counts, strict=True)
-        }
-        for node, counts in taken.items()
-    }
     return Courses(
         network=network,
         phases=phases,
         criticality=critical / samples,
-        taken=shares,
+        taken={network.names[node]: _shares(network, node, taken[node]) for node in taken},
         days=np.concatenate([one.days for one in kept], axis=1),
         start=np.concatenate([one.start for one in kept], axis=1),
         finish=np.concatenate([one.finish for one in kept], axis=1),
         hit=np.concatenate([one.hit for one in kept], axis=1),
         delay=np.concatenate([one.delay for one in kept], axis=1),
     )
+
+
+def _shares(network: Network, node: int, counts: Floats) -> dict[str, float]:
+    """Return the share of each branch of an alternative, by name."""
+    names = (network.names[branch] for branch in network.before[node])
+    return dict(zip(names, (counts / counts.sum()).tolist(), strict=True))
 
 
 def end_with(project: Project, courses: Courses, days: Floats) -> Floats:
