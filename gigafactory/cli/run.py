@@ -57,8 +57,21 @@ def run(
         "max_restarts": max_restarts, "spike_policy": spike_policy, "crash_at": crash_at,
         "checkpoint_failure": checkpoint_failure,
     }  # fmt: skip
+    _deliver(plan, steps, out, _executor(on), asked, resume=resume, as_json=as_json)
+
+
+def _deliver(
+    plan: Path,
+    steps: int | None,
+    out: Path,
+    executor: Executor,
+    asked: dict[str, Any],
+    *,
+    resume: bool,
+    as_json: bool,
+) -> None:
     given = {name: value for name, value in asked.items() if value is not None}
-    result = _trained(plan, steps, out, _executor(on), given, resume=resume)
+    result = _trained(plan, steps, out, executor, given, resume=resume)
     _print(result, out, as_json=as_json)
     raise typer.Exit(1 if result.state == "failed" else 0)
 
