@@ -23,7 +23,7 @@ MODEL = loader.model("grok-tiny")
 
 
 def repeats(request: pytest.FixtureRequest) -> int:
-    return 20 if request.config.getoption("benchmark_enable", default=False) else 2
+    return 7 if request.config.getoption("benchmark_enable", default=False) else 2
 
 
 def seconds(call: Callable[[], object]) -> float:

@@ -280,3 +280,15 @@ def test_text_that_cannot_be_split_is_refused(tmp_path: Path, text: str, words: 
 def test_text_too_short_for_a_sequence_is_told_with_both_lengths(made: Path) -> None:
     with pytest.raises(SpecError, match="tokens to evaluate on, one sequence of seq_len 30,000"):
         opened(made, seq_len=30_000)
+
+
+def test_a_source_that_changes_while_it_is_read_is_refused(tmp_path: Path) -> None:
+    source = made_text(tmp_path / "text")
+
+    def meddle(_: int) -> None:
+        with source.open("a") as file:
+            file.write('\n{"text": "more"}')
+
+    with pytest.raises(SpecError, match="was changed while it was read"):
+        prepare(str(source), vocab_size=300, seed=0, folder=tmp_path / "data", progress=meddle)
+    assert not (tmp_path / "data").exists()

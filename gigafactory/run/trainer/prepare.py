@@ -64,15 +64,16 @@ def prepare(
                 part, source, vocab_size, seed, shard_bytes=shard_bytes, progress=progress
             )
     except OSError as error:
-        cure = "; free some space, or run elsewhere" if error.errno in FULL else ""
-        raise SpecError(
-            f"data: {folder} cannot be prepared: {error.strerror or error}; nothing is left "
-            f"behind{cure}",
-            field="data",
-        ) from None
+        raise _unprepared(folder, error) from None
     for note in found.notes:
         log.warning("data: %s", note)
     return found
+
+
+def _unprepared(folder: Path, error: OSError) -> SpecError:
+    cure = "; free some space, or run elsewhere" if error.errno in FULL else ""
+    reason = error.strerror or error
+    return corpus.fault(folder, f"cannot be prepared: {reason}; nothing is left behind{cure}")
 
 
 def _kept(folder: Path, source: str, vocab_size: int, seed: int) -> Manifest:
@@ -124,11 +125,7 @@ def _build(
     train, held_out = packing.pack(
         found, learnt, seen.held_out_below, part, shard_bytes=shard_bytes, progress=progress
     )
-    if _total(train) < _total(held_out):
-        words = f"leaves {_total(train):,} tokens to train on, {_total(held_out):,} to evaluate on"
-        raise corpus.fault(source, f"{words}: it is one text over and over, or too few documents")
-    if corpus.find(source) != found:
-        raise corpus.fault(source, "was changed while it was read; nothing is left behind")
+    _check(found, train, held_out)
     listed, written = packing.sources_text(found), learnt.to_json()
     packing.write_synced(part / shards.SOURCES, listed)
     packing.write_synced(part / shards.TOKENIZER, written)
@@ -177,6 +174,18 @@ def _link(old: Path, new: Path) -> None:
         shutil.copyfileobj(source, copy, 1 << 20)
         copy.flush()
         os.fsync(copy.fileno())
+
+
+def _check(
+    found: corpus.Corpus, train: tuple[shards.Shard, ...], held_out: tuple[shards.Shard, ...]
+) -> None:
+    """Refuse text that was split badly, or that changed under the two readings."""
+    if _total(train) < _total(held_out):
+        words = f"leaves {_total(train):,} tokens to train on, {_total(held_out):,} to evaluate on"
+        rule = f"{words}: it is one text over and over, or too few documents"
+        raise corpus.fault(found.source, rule)
+    if corpus.find(found.source) != found:
+        raise corpus.fault(found.source, "was changed while it was read; nothing is left behind")
 
 
 def _total(written: tuple[shards.Shard, ...]) -> int:
