@@ -95,7 +95,6 @@ def wait_for_steps(job: SlurmJob, resumes: int = 0) -> None:
 def require_each_step_once(job: SlurmJob) -> None:
     told = job.folder.steps()
     assert [s.step for s in told] == list(range(1, len(told) + 1))
-    assert told[-1].loss < told[0].loss
 
 
 def test_giga_run_trains_on_two_nodes_of_two_ranks_to_its_end(
@@ -134,6 +133,7 @@ def test_a_run_whose_node_dies_is_queued_again_and_resumes_on_a_free_one(
     assert slurm.job(job.job_id)["Restarts"] == "1"
     assert dead not in slurm.nodes_of(job.job_id)
     require_each_step_once(job)
+    assert job.folder.steps()[-1].loss < job.folder.steps()[0].loss
     assert any(step.redo for step in job.folder.steps()) == (resumed.values["lost_steps"] > 0)
     slurm.bring_back(dead)
 
