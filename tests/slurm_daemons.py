@@ -77,7 +77,7 @@ def free_ports(count: int) -> list[int]:
         return found
 
 
-def wait_until(what: str, holds: Callable[[], object], *, within_s: float = 60.0) -> None:
+def wait_until(what: str, holds: Callable[[], object], *, within_s: float = 400.0) -> None:
     """Wait for a condition; the limit only ends a test that would hang."""
     deadline = time.monotonic() + within_s
     while not holds():

@@ -89,7 +89,7 @@ def wait_for_steps(job: SlurmJob, resumes: int = 0) -> None:
         enough = bool(steps) and steps[-1].step >= begun + UNDERWAY
         return len(resumed) == resumes and enough and saved
 
-    wait_until(f"the run trains, resumed {resumes} times", trains, within_s=400)
+    wait_until(f"the run trains, resumed {resumes} times", trains)
 
 
 def require_each_step_once(job: SlurmJob) -> None:
