@@ -93,7 +93,7 @@ def environment() -> dict[str, str]:
     }  # fmt: skip
 
 
-def torchrun(ranks: int, *command: str, timeout_s: float = 300.0) -> str:
+def torchrun(ranks: int, *command: str, timeout_s: float = 900.0) -> str:
     """What torchrun printed; it must have ended well."""
     done = subprocess.run(
         [

@@ -18,11 +18,10 @@ if TYPE_CHECKING:
     from gigafactory.spec.model import Model
 
 WORKER = str(Path(__file__).with_name("train_layouts.py"))
-# fp32 sums in another order; over four steps of AdamW at a rate of 0.01 this grows tenfold.
+# fp32 sums in another order; over three steps of AdamW at a rate of 0.01 this grows tenfold.
 TOLERANCE = 5e-5
 MODELS = {"dense": DENSE, "sparse": SPARSE}
 
-ONE: dict[str, dict[str, Any]] = {"one": {}}
 TWO: dict[str, dict[str, Any]] = {
     "dense ddp": {"data_parallel": 2},
     "dense zero1": {"data_parallel": 2, "sharding": "zero1"},
@@ -51,21 +50,20 @@ FOUR: dict[str, dict[str, Any]] = {
     "dense hsdp": {"data_parallel": 4, "data_shard": 2, "sharding": "hsdp"},
     "dense tensor zero3": {
         "tensor_parallel": 2, "sequence_parallel": True, "data_parallel": 2, "sharding": "zero3",
+        "micro_batch_size": 2,
     },
-    "dense tensor replicas": {"tensor_parallel": 2, "data_parallel": 2},
     "dense pipeline zero1": {"pipeline_parallel": 2, "data_parallel": 2, "sharding": "zero1"},
     "dense pipeline tensor": {"pipeline_parallel": 2, "tensor_parallel": 2},
-    "dense four key-value copies": {"tensor_parallel": 4},
     "sparse experts tensor": {
         "tensor_parallel": 2, "data_parallel": 2, "expert_parallel": 4, "sharding": "zero1",
-        "sequence_parallel": True,
+        "sequence_parallel": True, "micro_batch_size": 2,
     },
     "sparse experts replicated": {
         "data_parallel": 4, "expert_parallel": 2, "sharding": "zero2",
     },
     "sparse cut experts apart": {
         "tensor_parallel": 2, "data_parallel": 2, "expert_parallel": 2,
-        "expert_tensor_parallel": 2, "sharding": "zero3",
+        "expert_tensor_parallel": 2, "sharding": "zero3", "micro_batch_size": 2,
     },
     "sparse pipeline experts": {
         "pipeline_parallel": 2, "data_parallel": 2, "expert_parallel": 2,
@@ -92,7 +90,7 @@ def trained(tmp_path_factory: pytest.TempPathFactory, text: Path) -> dict[str, R
         paths = []
         for name, layout in layouts.items():
             path = root / name.replace(" ", "-")
-            folders[name] = run_folder(path, plan(model_of(name), **layout), text)
+            folders[name] = run_folder(path, plan(model_of(name), steps=3, **layout), text)
             paths.append(str(path))
         torchrun(ranks, WORKER, *paths)
     return folders
@@ -109,15 +107,10 @@ def test_losses_and_gradients_are_those_of_one_process(
     trained: dict[str, RunFolder], name: str
 ) -> None:
     expected, got = alone(trained, name).steps(), trained[name].steps()
-    assert [s.step for s in got] == [1, 2, 3, 4]
+    assert [s.step for s in got] == [1, 2, 3]
     assert [s.loss for s in got] == pytest.approx([s.loss for s in expected], rel=TOLERANCE)
     norms = [s.gradient_norm for s in expected]
     assert [s.gradient_norm for s in got] == pytest.approx(norms, rel=100 * TOLERANCE)
-
-
-def test_the_loss_falls(trained: dict[str, RunFolder]) -> None:
-    losses = [s.loss for s in trained["dense 1"].steps()]
-    assert losses[-1] < losses[0] - 0.3
 
 
 @pytest.mark.parametrize("name", [*TWO, *FOUR])
