@@ -104,6 +104,7 @@ def shaped(model: Model, precision: str) -> Plan:
 
 
 @pytest.mark.usefixtures("alone")
+@pytest.mark.filterwarnings("default")  # torch.compile warns of its own insides
 @pytest.mark.parametrize(("precision", "compiled"), [("fp32", False), ("bf16", True)])
 def test_tokens_per_second_beside_a_plain_loop(
     benchmark: BenchmarkFixture, tmp_path: Path, text: Path, precision: str, compiled: bool
