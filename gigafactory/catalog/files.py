@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import hashlib
 import os
 from dataclasses import fields, is_dataclass
 from pathlib import Path
@@ -31,6 +32,11 @@ def dumps(spec: object) -> str:
     import tomli_w
 
     return tomli_w.dumps({"schema": loader.SCHEMA, **_table(spec)})
+
+
+def digest(spec: object) -> str:
+    """Return the SHA-256 of a spec as `dumps` writes it, in hexadecimal digits."""
+    return hashlib.sha256(dumps(spec).encode()).hexdigest()
 
 
 def loads(cls: type[SpecT], text: str) -> SpecT:

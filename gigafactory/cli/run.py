@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Any
 
 import typer
+
+from gigafactory.cli import run_options as options
 
 if TYPE_CHECKING:
     from gigafactory.run.launch import Executor, Job
@@ -13,71 +15,52 @@ if TYPE_CHECKING:
     from gigafactory.spec.plan import Plan
     from gigafactory.spec.run import RunResult
 
-Seconds = float | None
-Count = int | None
-
 
 def run(
-    plan: Annotated[Path, typer.Argument(help="Plan file of `giga plan -o`.")],
-    out: Annotated[Path, typer.Option(help="Run folder.")],
-    on: Annotated[str, typer.Option(help="local: this machine; slurm.")] = "local",
-    resume: Annotated[bool, typer.Option("--resume", help="Go on with the run in --out.")] = False,
-    data: Annotated[
-        str | None, typer.Option(help="Text or JSONL file, or a folder; default: Python's own.")
-    ] = None,
-    steps: Annotated[Count, typer.Option(help="Steps; default: the plan's tokens.")] = None,
-    seed: Annotated[Count, typer.Option(help="Of weights and order of the data.")] = None,
-    checkpoint_interval: Annotated[
-        Seconds, typer.Option(help="Seconds; default: the plan's.")
-    ] = None,
-    keep_checkpoints: Annotated[Count, typer.Option(help="Newest ones kept.")] = None,
-    learning_rate: Annotated[float | None, typer.Option(help="Peak.")] = None,
-    warmup_steps: Annotated[Count, typer.Option(help="Default: 2 % of the run.")] = None,
-    evaluate_every: Annotated[Count, typer.Option(help="Steps; default: ten times.")] = None,
-    compile: Annotated[
-        bool | None, typer.Option("--compile/--no-compile", help="torch.compile the layers.")
-    ] = None,
-    max_restarts: Annotated[Count, typer.Option(help="After failures.")] = None,
-    hang: Annotated[Seconds, typer.Option(help="Seconds of a step that count as hung.")] = None,
-    spike_policy: Annotated[
-        str | None, typer.Option(help="stop, skip or rollback: steps with a broken loss.")
-    ] = None,
-    checkpoint_failure: Annotated[
-        str | None, typer.Option(help="continue or stop: a checkpoint that cannot be written.")
-    ] = None,
-    crash_at: Annotated[Count, typer.Option(help="Drill: kill a rank before this step.")] = None,
-    partition: Annotated[str, typer.Option(help="Slurm; default: the site's.")] = "",
-    account: Annotated[str, typer.Option(help="Slurm; default: yours.")] = "",
-    time: Annotated[
-        str, typer.Option(help="Slurm: limit of one stay; default: the predicted end.")
-    ] = "",
-    nodes_spare: Annotated[int, typer.Option(help="Slurm: nodes held for failed ones.")] = 0,
-    sbatch_option: Annotated[
-        list[str] | None, typer.Option(help="Slurm: any option of sbatch; may be repeated.")
-    ] = None,
-    detach: Annotated[
-        bool, typer.Option("--detach", help="Slurm: submit and leave; `giga watch` looks.")
-    ] = False,
-    as_json: Annotated[bool, typer.Option("--json", help="One line of JSON.")] = False,
+    plan: options.Plan,
+    out: options.Out,
+    on: options.On = "local",
+    resume: options.Resume = False,
+    data: options.Data = None,
+    steps: options.Steps = None,
+    seed: options.Seed = None,
+    checkpoint_interval: options.CheckpointInterval = None,
+    keep_checkpoints: options.KeepCheckpoints = None,
+    learning_rate: options.LearningRate = None,
+    warmup_steps: options.WarmupSteps = None,
+    evaluate_every: options.EvaluateEvery = None,
+    compile: options.Compile = None,
+    max_restarts: options.MaxRestarts = None,
+    hang: options.Hang = None,
+    spike_policy: options.SpikePolicy = None,
+    checkpoint_failure: options.CheckpointFailure = None,
+    crash_at: options.CrashAt = None,
+    partition: options.Partition = "",
+    account: options.Account = "",
+    time: options.Time = "",
+    nodes_spare: options.NodesSpare = 0,
+    sbatch_option: options.SbatchOption = None,
+    detach: options.Detach = False,
+    as_json: options.AsJson = False,
 ) -> None:
     """Train a plan; exit 0 finished or stopped by a signal, 1 failed."""
     asked = {
-        "data": None if data is None else str(Path(data).resolve()) if data else "",
-        "seed": seed, "checkpoint_interval_s": checkpoint_interval, "compile": compile,
-        "keep_checkpoints": keep_checkpoints, "learning_rate": learning_rate,
-        "warmup_steps": warmup_steps, "evaluate_every": evaluate_every, "hang_s": hang,
-        "max_restarts": max_restarts, "spike_policy": spike_policy, "crash_at": crash_at,
-        "checkpoint_failure": checkpoint_failure,
+        "data": data and str(Path(data).resolve()), "checkpoint_interval_s": checkpoint_interval,
+        "seed": seed, "keep_checkpoints": keep_checkpoints, "learning_rate": learning_rate,
+        "warmup_steps": warmup_steps, "evaluate_every": evaluate_every, "compile": compile,
+        "max_restarts": max_restarts, "hang_s": hang, "spike_policy": spike_policy,
+        "checkpoint_failure": checkpoint_failure, "crash_at": crash_at,
     }  # fmt: skip
+    wishes = {"partition": partition, "account": account, "time": time,
+              "nodes_spare": nodes_spare, "extra": tuple(sbatch_option or ())}  # fmt: skip
+    executor = _executor(on, {k: v for k, v in wishes.items() if v}, detach=detach)
     given = {name: value for name, value in asked.items() if value is not None}
-    wishes = {
-        "partition": partition, "account": account, "time": time, "nodes_spare": nodes_spare,
-        "extra": tuple(sbatch_option or ()),
-    }  # fmt: skip
-    executor = _executor(
-        on, {name: value for name, value in wishes.items() if value}, detach=detach
-    )
     result = _trained(plan, steps, out, executor, given, resume=resume, detach=detach)
+    _tell(result, out, as_json=as_json)
+
+
+def _tell(result: RunResult | None, out: Path, *, as_json: bool) -> None:
+    """Say how a run ended, or where a detached one is to be found."""
     if result is None:
         _print_job(out, as_json=as_json)
         return

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Any, Final
 
 from gigafactory.cost.kernels import BACKWARD_FLOPS_RATIO, attention_kernel
 from gigafactory.cost.rates import Rates
@@ -58,8 +58,7 @@ def rates_of(machine: Machine, precision: str, head_dim: int, *, busy: int | Non
             field="precision",
         )
     accelerator, features = machine.cluster.accelerator, machine.software.features
-    key, kind = machine.kernels.accelerator, machine.cluster.fabric.kind
-    bandwidth = accelerator.memory_bytes_per_s * machine.factor("memory_share", key)
+    share = machine.factor("memory_share", machine.kernels.accelerator)
     rates = Rates(
         gemm=_gemm(machine, dtype),
         output_gemm=_gemm(machine, dtype if dtype == "fp32" else "bf16"),
@@ -69,29 +68,37 @@ def rates_of(machine: Machine, precision: str, head_dim: int, *, busy: int | Non
         collectives=machine.kernels.collectives,
         features=features,
         peak_flops_per_s=accelerator.peak_flops_per_s[precision],
-        memory_bytes_per_s=bandwidth,
+        memory_bytes_per_s=accelerator.memory_bytes_per_s * share,
         cross_entropy=machine.factor("cross_entropy_bytes"),
         tensor_hidden=machine.factor("tensor_hidden") if features.overlap_tensor else 0.0,
-        scale_up_domain=machine.cluster.scale_up_domain,
-        link_bytes_per_s=_link_bytes_per_s(machine),
-        gpus_per_node=machine.cluster.node.num_accelerators,
-        bridge_bytes_per_s=machine.factor("bridge_share")
-        * (machine.cluster.node.bridge_bytes_per_s or machine.cluster.nic_bytes_per_s),
-        nic_bytes_per_s=machine.cluster.nic_bytes_per_s
-        * machine.factor("nic_share", f"{kind}.{key}", kind),
-        nic_latency_s=machine.cluster.fabric.tiers[0].hop_latency_s,
-        tiers=machine.cluster.fabric.tiers,
         accumulation_bytes=features.accumulation_bytes.get(precision, 0.0),
         memory_capacity_bytes=accelerator.memory_bytes,
         host_tensor_s=_optional(machine, "host_tensor_s", 0.0),
         host_tensor_ends_s=_optional(machine, "host_tensor_ends_s", 0.0),
+        **_network(machine),
         **_element_bytes(features, precision),
-        **{name: _plain_factor(machine, name, precision) for name in PLAIN_FACTORS},
+        **_plain_factors(machine, precision),
     )
     return relieved(rates, machine, busy)
 
 
-def _element_bytes(features: Features, precision: str) -> dict[str, float]:
+def _network(machine: Machine) -> dict[str, Any]:
+    """Return how ranks reach one another, from the scale-up domain outwards."""
+    cluster, kind = machine.cluster, machine.cluster.fabric.kind
+    bridge = cluster.node.bridge_bytes_per_s or cluster.nic_bytes_per_s
+    reached = machine.factor("nic_share", f"{kind}.{machine.kernels.accelerator}", kind)
+    return {
+        "scale_up_domain": cluster.scale_up_domain,
+        "link_bytes_per_s": _link_bytes_per_s(machine),
+        "gpus_per_node": cluster.node.num_accelerators,
+        "bridge_bytes_per_s": machine.factor("bridge_share") * bridge,
+        "nic_bytes_per_s": cluster.nic_bytes_per_s * reached,
+        "nic_latency_s": cluster.fabric.tiers[0].hop_latency_s,
+        "tiers": cluster.fabric.tiers,
+    }
+
+
+def _element_bytes(features: Features, precision: str) -> dict[str, Any]:
     """Return bytes per element or parameter: what is sent, and what is held."""
     full = FULL_BYTES if precision == "fp32" else HALF_BYTES
     thin = KERNEL_DTYPE[precision] in QUANTISED_BYTES
@@ -109,8 +116,10 @@ def _element_bytes(features: Features, precision: str) -> dict[str, float]:
     }
 
 
-def _plain_factor(machine: Machine, name: str, precision: str) -> float:
-    return machine.factor(name, f"{machine.software.name}.{precision}")
+def _plain_factors(machine: Machine, precision: str) -> dict[str, Any]:
+    """Return the fitted numbers that are rates as they stand."""
+    special = f"{machine.software.name}.{precision}"
+    return {name: machine.factor(name, special) for name in PLAIN_FACTORS}
 
 
 def _optional(machine: Machine, name: str, without: float) -> float:
@@ -141,8 +150,10 @@ def _grouped(machine: Machine, dtype: str) -> GroupedGemmKernel:
     share = machine.calibration.lookup(
         "expert_rate", f"{machine.kernels.accelerator}.{dtype}", dtype
     )
-    fused = ("fused",) if machine.software.features.fused_experts else ()
-    traffic = machine.calibration.lookup("expert_traffic", *fused)
+    # The fused kernels exist for Blackwell, which alone has nvfp4, and for its 8-bit format.
+    blackwell = "nvfp4" in machine.kernels.gemm
+    fused = machine.software.features.fused_experts and blackwell and dtype == "fp8"
+    traffic = machine.calibration.lookup("expert_traffic", *(("fused",) if fused else ()))
     return replace(
         kernel,
         relative_rate=min(kernel.relative_rate, 1.0) * share,

@@ -25,10 +25,10 @@ REQUIRED: Final = (
     "micro_batch", "gpu", "n_gpus", "tp", "pp", "dp", "software",
 )  # fmt: skip
 ONE_COPY: Final = 25.11  # Megatron-Bridge recipes dispatch tokens by DeepEP or HybridEP since then
-# Inferred: equal layouts with experts are a fifth faster from this release on, dense ones are not.
+# Grouped products, SwiGLU and quantisation in one kernel, on Blackwell in 8 bits.
+# Source: NVIDIA-NeMo/Megatron-Bridge issue 2885 (delayed to 26.06, then enabled).
 FUSED_EXPERTS: Final = 26.06
-FLASH_MEGATRON: Final = 2023.0  # flash attention, before Transformer Engine's overlap
-MODERN_MEGATRON: Final = 2024.0  # Megatron-LM releases from then on are Megatron-Core
+MODERN_MEGATRON: Final = 2023.0  # Megatron-LM releases from then on are Megatron-Core
 CENTURY: Final = 2000.0
 PLAIN_MEGATRON: Final = 2022.0
 BEFORE_SEQUENCE_PARALLELISM: Final = ("megatron-2021", "megatron-deepspeed")
@@ -182,12 +182,11 @@ def profile_name(software: str, version: str, sharding: str = "") -> str:
     year = _number(version)
     if software != "megatron-lm":
         return software
-    if sharding == "zero3" and (year is None or year < FLASH_MEGATRON):
+    if sharding == "zero3" and (year is None or year < MODERN_MEGATRON):
         return "megatron-deepspeed"
     if year is None:
         return software
-    since = {"megatron-core": MODERN_MEGATRON, "megatron-flash2": FLASH_MEGATRON,
-             "megatron-lm": PLAIN_MEGATRON}  # fmt: skip
+    since = {"megatron-core": MODERN_MEGATRON, "megatron-lm": PLAIN_MEGATRON}
     return next((name for name, first in since.items() if year >= first), "megatron-2021")
 
 

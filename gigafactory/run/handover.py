@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import textwrap
 from dataclasses import dataclass
 from math import ceil
@@ -101,7 +100,7 @@ class Handover(Spec):
     @property
     def plan_hash(self) -> str:
         """SHA-256 of the plan as `giga plan -o` writes it."""
-        return hashlib.sha256(files.dumps(self.plan).encode()).hexdigest()
+        return files.digest(self.plan)
 
 
 def refuse(target: str, faults: Iterable[str]) -> None:

@@ -181,7 +181,12 @@ def _environment(order: Handover, site: Site, hosts_per_job: int) -> list[dict[s
     """Return what torchrun reads; Kubeflow sets the rendezvous itself."""
     name = site.name_of(order)
     end = str(grace_s(order, site) - SAVE_MARGIN_S)
-    told = {"TORCH_ELASTIC_SHUTDOWN_TIMEOUT": end, "RUN_FOLDER": _run_folder(order, site)}
+    told = {
+        "TORCH_ELASTIC_SHUTDOWN_TIMEOUT": end,
+        # Shared across restarts, torchrun's store leaves late hosts with another count of them.
+        "TORCH_DISABLE_SHARE_RDZV_TCP_STORE": "1",
+        "RUN_FOLDER": _run_folder(order, site),
+    }
     if site.kind == "jobset":
         told |= {
             "PET_NNODES": str(order.num_hosts),

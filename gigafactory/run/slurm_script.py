@@ -7,7 +7,6 @@ first node of the allocation: it passes signals on to the ranks and, when the st
 
 from __future__ import annotations
 
-import hashlib
 import shlex
 import sys
 from dataclasses import dataclass
@@ -117,11 +116,6 @@ def shape(plan: Plan, ranks_per_node: int | None = None) -> Shape:
     return Shape(ranks // per_node, per_node)
 
 
-def plan_hash(plan: Plan) -> str:
-    """Return the first digits of the SHA-256 of the plan file."""
-    return hashlib.sha256(files.dumps(plan).encode()).hexdigest()[:HASH_DIGITS]
-
-
 def duration(seconds: float) -> str:
     """Return seconds as Slurm writes them, rounded up to minutes.
 
@@ -182,7 +176,7 @@ def _directives(plan: Plan, options: SlurmOptions, size: Shape, folder: str) -> 
     """Return the options of sbatch; where one stands twice, the last one counts."""
     told = [
         f"--job-name=giga-{plan.model.name}",
-        f'--comment="gigafactory plan {plan_hash(plan)}"',
+        f'--comment="gigafactory plan {files.digest(plan)[:HASH_DIGITS]}"',
         f"--nodes={size.nodes + options.nodes_spare}",
         "--ntasks-per-node=1",
         "--exclusive",

@@ -32,7 +32,8 @@ class Features(Spec):
             before they are gathered.
         one_copy_per_domain: A token that several experts of one scale-up domain want is sent
             there once.
-        fused_experts: Experts' products, activation and quantisation run in fused kernels.
+        fused_experts: Experts' products, activation and quantisation run in fused kernels where
+            the accelerator has them.
         async_tensor_backward: The input-gradient all-reduce runs under the weight gradient.
         gradient_bytes: Bytes per gradient element on the wire.
         accumulation_bytes: Bytes moved per parameter and microbatch, by precision, where gradients

@@ -131,7 +131,7 @@ def test_a_release_that_sends_one_copy_says_so() -> None:
     [
         ("megatron-lm", "2021", "megatron-2021"),
         ("megatron-lm", "2022", "megatron-lm"),
-        ("megatron-lm", "2023", "megatron-flash2"),
+        ("megatron-lm", "2023", "megatron-core"),
         ("megatron-lm", "2024", "megatron-core"),
         ("megatron-lm", "", "megatron-lm"),
         ("torchtitan", "2021", "torchtitan"),
