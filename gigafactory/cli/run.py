@@ -33,6 +33,7 @@ def run(
     max_restarts: options.MaxRestarts = None,
     hang: options.Hang = None,
     spike_policy: options.SpikePolicy = None,
+    spike_sigmas: options.SpikeSigmas = None,
     checkpoint_failure: options.CheckpointFailure = None,
     crash_at: options.CrashAt = None,
     partition: options.Partition = "",
@@ -49,7 +50,8 @@ def run(
         "seed": seed, "keep_checkpoints": keep_checkpoints, "learning_rate": learning_rate,
         "warmup_steps": warmup_steps, "evaluate_every": evaluate_every, "compile": compile,
         "max_restarts": max_restarts, "hang_s": hang, "spike_policy": spike_policy,
-        "checkpoint_failure": checkpoint_failure, "crash_at": crash_at,
+        "spike_sigmas": spike_sigmas, "checkpoint_failure": checkpoint_failure,
+        "crash_at": crash_at,
     }  # fmt: skip
     wishes = {"partition": partition, "account": account, "time": time,
               "nodes_spare": nodes_spare, "extra": tuple(sbatch_option or ())}  # fmt: skip

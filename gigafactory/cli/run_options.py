@@ -32,6 +32,9 @@ Hang = Annotated[Seconds, typer.Option(help="Seconds of a step that count as hun
 SpikePolicy = Annotated[
     str | None, typer.Option(help="stop, skip or rollback: steps with a broken loss.")
 ]
+SpikeSigmas = Annotated[
+    float | None, typer.Option(help="Standard deviations above its running mean: a broken loss.")
+]
 CheckpointFailure = Annotated[
     str | None, typer.Option(help="continue or stop: a checkpoint that cannot be written.")
 ]

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
 import json
 import os
 import shutil
@@ -10,57 +9,24 @@ import signal
 import subprocess
 import sys
 import time
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from functools import partial
 from typing import TYPE_CHECKING
 
 import numpy as np
 import pytest
 
-from gigafactory.catalog import files
-from gigafactory.run.record import CHECKPOINTS, RunFolder
+from gigafactory.run.record import CHECKPOINTS
 from gigafactory.run.trainer.checkpoint import CORRUPT, PART, standing
-from tests.made_training import DENSE, ROOT, plan, prepared_text
+from tests.made_training import DENSE, plan, prepared_text
+from tests.started_run import LIMIT_S, Starter, losses
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Iterator
     from pathlib import Path
 
-    from gigafactory.spec.plan import Plan
-    from gigafactory.spec.run import Event
 
-GIGA = "import sys; from gigafactory.cli import main; sys.argv[0] = 'giga'; main()"
-LIMIT_S = 240.0  # a test that takes longer hangs; nothing is asserted of time
 SEED = int(os.environ.get("KILL_SEED", "0")) or time.time_ns() % 10**9
-
-
-@dataclass
-class Run:
-    """A `giga run` and its folder."""
-
-    folder: RunFolder
-    process: subprocess.Popen[str]
-
-    def ended(self) -> tuple[int, str]:
-        """Exit code, and what it printed on stderr."""
-        _, told = self.process.communicate(timeout=LIMIT_S)
-        return self.process.returncode, told
-
-    def until(self, seen: Callable[[], object]) -> None:
-        limit = time.monotonic() + LIMIT_S
-        while not seen():
-            assert self.process.poll() is None, self.folder.path.joinpath("log.txt").read_text()
-            assert time.monotonic() < limit, "it hangs"
-            time.sleep(0.01)
-
-    def until_step(self, step: int) -> None:
-        self.until(lambda: any(s.step >= step for s in self.folder.steps()))
-
-    def has_begun(self, times: int) -> bool:
-        return len(self.workers()) >= times
-
-    def workers(self) -> list[Event]:
-        return [e for e in self.folder.events() if e.kind in ("start", "resume")]
 
 
 @pytest.fixture(scope="module")
@@ -69,58 +35,31 @@ def text(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture
-def start(tmp_path: Path, text: Path) -> Iterator[Callable[..., Run]]:
-    """Starts `giga run`; what still runs at the end of a test is ended."""
-    runs: list[Run] = []
-
-    def started(made: Plan, *options: str, name: str = "run") -> Run:
-        path = tmp_path / f"{name}.toml"
-        files.write_plan(made, path)
-        out = tmp_path / name
-        command = [
-            sys.executable, "-c", GIGA, "run", str(path), "--out", str(out), "--data", str(text),
-            "--learning-rate", "0.01", *options,
-        ]  # fmt: skip
-        process = subprocess.Popen(
-            command, env=os.environ | {"PYTHONPATH": str(ROOT)}, stdout=subprocess.PIPE,
-            stderr=subprocess.PIPE, text=True,
-        )  # fmt: skip
-        runs.append(Run(RunFolder(out), process))
-        return runs[-1]
-
-    yield started
-    for run in runs:
-        if run.process.poll() is None:
-            run.process.kill()  # its workers end with it
-            run.process.communicate()
-
-
-def losses(folder: RunFolder) -> list[float]:
-    steps = folder.steps()
-    assert [s.step for s in steps] == list(range(1, len(steps) + 1)), "each step once, in order"
-    return [s.loss for s in steps]
+def start(tmp_path: Path, text: Path) -> Iterator[Starter]:
+    starter = Starter(tmp_path, text)
+    yield starter
+    starter.close()
 
 
 def test_killed_anywhere_it_trains_to_the_very_losses_of_an_undisturbed_run(
-    start: Callable[..., Run],
+    start: Starter,
 ) -> None:
-    made = plan(steps=150, data_parallel=2, cores=2)
+    made = plan(steps=200, data_parallel=2, cores=2)
     calm = start(made, name="calm")
     assert calm.ended()[0] == 0
     sys.stdout.write(f"KILL_SEED={SEED}\n")
     moments = np.random.default_rng(SEED)
     run = start(made, "--checkpoint-interval", "0.3", "--max-restarts", "20")
     for kills in range(1, 4):
+        # Moments are counted in steps: a fast machine has trained to the end in a second or two.
         run.until(partial(run.has_begun, kills))
         inside_a_write = kills == 2
         if inside_a_write:
             run.until(lambda: any((run.folder.path / CHECKPOINTS).glob(f"*{PART}")))
         else:
-            time.sleep(moments.uniform(0.0, 1.5))
-        if run.folder.result() is not None:
-            break
-        with contextlib.suppress(ProcessLookupError):
-            os.kill(run.workers()[-1].pid or 0, signal.SIGKILL)
+            run.until_step(int(moments.integers(0, 50)) + 50 * (kills - 1))
+            time.sleep(moments.uniform(0.0, 0.1))
+        os.kill(run.workers()[-1].pid or 0, signal.SIGKILL)
     code, told = run.ended()
     assert code == 0, told
     assert losses(run.folder) == losses(calm.folder)
@@ -136,7 +75,7 @@ def test_killed_anywhere_it_trains_to_the_very_losses_of_an_undisturbed_run(
 
 
 def test_stopped_by_a_signal_and_with_a_damaged_checkpoint_it_goes_on_from_the_one_before(
-    start: Callable[..., Run],
+    start: Starter,
 ) -> None:
     made = plan(steps=60, cores=2)
     calm = start(made, "--json", name="calm")
@@ -180,7 +119,7 @@ def test_stopped_by_a_signal_and_with_a_damaged_checkpoint_it_goes_on_from_the_o
 
 
 @pytest.mark.skipif(os.geteuid() != 0, reason="only root may mount a small disk")
-def test_a_full_disk_is_told_and_loses_nothing(start: Callable[..., Run], tmp_path: Path) -> None:
+def test_a_full_disk_is_told_and_loses_nothing(start: Starter, tmp_path: Path) -> None:
     made = plan(steps=60, cores=2)
     disk = tmp_path / "run" / CHECKPOINTS
     disk.mkdir(parents=True)
@@ -205,7 +144,7 @@ def test_a_full_disk_is_told_and_loses_nothing(start: Callable[..., Run], tmp_pa
         subprocess.run([umount, "-l", disk], check=True)
 
 
-def test_a_folder_in_use_or_with_another_plan_is_refused(start: Callable[..., Run]) -> None:
+def test_a_folder_in_use_or_with_another_plan_is_refused(start: Starter) -> None:
     made = plan(steps=400, cores=2)
     run = start(made)
     run.until_step(1)
@@ -224,7 +163,7 @@ def test_a_folder_in_use_or_with_another_plan_is_refused(start: Callable[..., Ru
     assert "seed was 0, is 4" in told
 
 
-def test_a_worker_ends_with_its_launcher(start: Callable[..., Run]) -> None:
+def test_a_worker_ends_with_its_launcher(start: Starter) -> None:
     run = start(plan(steps=4000, cores=2))
     run.until_step(1)
     worker = run.workers()[-1].pid

@@ -43,7 +43,8 @@ class Keeper:
             recorder.folder.path / CHECKPOINTS, training.keep_checkpoints, self._ended
         )
         self.failed: Saved | None = None
-        self._saved_at = time.perf_counter()
+        self._write_s = 0.0  # what the last one took to be written
+        self._saved_at = self._looked_at = time.perf_counter()
 
     @property
     def first(self) -> bool:
@@ -55,8 +56,15 @@ class Keeper:
         self._saved_at = time.perf_counter()
 
     def is_due(self) -> bool:
-        """Return whether the first rank wants a checkpoint after this step."""
-        due = time.perf_counter() - self._saved_at >= self.interval_s
+        """Return whether the first rank wants a checkpoint after this step.
+
+        One counts when it is written, so it begins as much before the interval is over as a step
+        and the writing take, at most half of it: a failure loses no more than one interval.
+        """
+        now = time.perf_counter()
+        step_s, self._looked_at = now - self._looked_at, now
+        ahead_s = min(step_s + self._write_s, self.interval_s / 2)
+        due = now - self._saved_at + ahead_s >= self.interval_s
         return self.first and due and not self.checkpoints.busy
 
     def save(self, *, wait: bool = False) -> None:
@@ -119,7 +127,7 @@ class Keeper:
                 duration_s=saved.duration_s,
             )
             return
-        self.failed = None
+        self.failed, self._write_s = None, saved.duration_s
         self.recorder.event(
             "checkpoint_end",
             step=saved.step,
