@@ -37,7 +37,7 @@ run: .venv/run.stamp
 	@$(BIN)/giga compare out/run
 
 test: .venv/dev.stamp
-	@$(BIN)/python -m pytest --cov --cov-report=
+	@$(BIN)/python -m pytest -n 2 --dist loadfile --cov --cov-report=
 	@for floor in $(FLOORS_COVERED); do \
 	  echo "coverage of gigafactory/$$floor"; \
 	  $(BIN)/python -m coverage report --include="gigafactory/$$floor/*" || exit 1; \

@@ -27,6 +27,11 @@ def run(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return trained_run(tmp_path_factory.mktemp("served"))
 
 
+@pytest.fixture(autouse=True)
+def _elsewhere(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+
+
 @contextmanager
 def served(run: Path, *options: str) -> Iterator[tuple[str, subprocess.Popen[str]]]:
     """Serve a run; give the URL and the process, which is ended by its id."""
