@@ -80,9 +80,8 @@ LAYOUTS = {
     "fsdp 2": layout(data_parallel=2, sharding="zero3"),
 }
 CASES = [
-    *((model, split) for model in ("1M", "3M", "10M") for split in ("1 rank", "dp 2", "tp 2")),
+    *((model, split) for model in ("1M", "3M", "10M") for split in LAYOUTS),
     ("grok-tiny", "1 rank"), ("grok-tiny", "dp 2"),
-    ("3M", "pp 2"), ("3M", "fsdp 2"),
 ]  # fmt: skip
 
 

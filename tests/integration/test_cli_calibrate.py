@@ -6,6 +6,7 @@ import json
 import os
 import subprocess
 import sys
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -15,6 +16,8 @@ pytest.importorskip("scipy", reason="fits need scipy")
 
 from gigafactory.catalog import loader
 from gigafactory.catalog.files import read_plan
+from gigafactory.compare.promised import promised
+from tests.made_run import begun, plan
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -90,6 +93,20 @@ def test_learning_from_a_run_and_measuring_are_two_things(tmp_path: Path) -> Non
     done = giga("calibrate", "--from-run", str(tmp_path), "--quick")
     assert done.returncode == 2
     assert "--quick" in done.stderr
+
+
+def test_a_plan_on_what_a_run_taught_promises_what_that_run_took(tmp_path: Path) -> None:
+    made = begun(tmp_path / "run")
+    before = promised(plan()).step_time_s.expected
+    made.steps(60, 1.1 * before, spans_s={"forward_backward": before})
+    made.finish()
+    out = tmp_path / "learned.toml"
+    told = answer("calibrate", "--from-run", str(tmp_path / "run"), "--out", str(out))
+    assert told["file"] == str(out)
+    learned = promised(replace(plan(), cluster=loader.cluster(str(out)))).step_time_s.expected
+    assert abs(learned / (1.1 * before) - 1.0) < abs(1.0 / 1.1 - 1.0) / 2, "most of the way"
+    asked = ("plan", "llama-3.1-8b", "--cluster", str(out), "--tokens", "1e12")
+    assert answer(*asked)["prediction"]["step_time_s"]["expected"] > 0
 
 
 def test_a_folder_that_is_no_run_is_refused(tmp_path: Path) -> None:
