@@ -14,6 +14,7 @@ import torch
 import torch.distributed as dist
 
 from gigafactory.catalog.files import read_plan
+from gigafactory.run.record import RunFolder
 from gigafactory.run.trainer.build import build
 from gigafactory.run.trainer.loop import Loop
 from gigafactory.run.trainer.worker import threads_per_rank
@@ -41,7 +42,7 @@ def trained(path: Path, folder: Path) -> dict[str, float]:
     plan = read_plan(path)
     torch.set_num_threads(threads_per_rank(plan))
     records: list[StepRecord] = []
-    recorder: Any = SimpleNamespace(folder=SimpleNamespace(path=folder), step=records.append)
+    recorder: Any = SimpleNamespace(folder=RunFolder(folder), step=records.append)
     watchdog: Any = SimpleNamespace(alive=lambda: None)
     text = Text(plan.model.vocab_size, plan.layout.seq_len)
     training = Training(checkpoint_interval_s=1e9)

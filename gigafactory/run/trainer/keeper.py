@@ -43,7 +43,7 @@ class Keeper:
             recorder.folder.path / CHECKPOINTS, training.keep_checkpoints, self._ended
         )
         self.failed: Saved | None = None
-        self._write_s = 0.0  # what the last one took to be written
+        self._write_s = _last_write_s(recorder, self.interval_s)
         self._saved_at = self._looked_at = time.perf_counter()
 
     @property
@@ -134,3 +134,9 @@ class Keeper:
             duration_s=saved.duration_s,
             values={"bytes": float(saved.bytes)},
         )
+
+
+def _last_write_s(recorder: Recorder, unknown_s: float) -> float:
+    """Return what the run's last checkpoint took to be written; of the first one nobody knows."""
+    ended = (e for e in reversed(recorder.folder.events()) if e.kind == "checkpoint_end")
+    return next((e.duration_s for e in ended if e.duration_s is not None), unknown_s)
