@@ -1,7 +1,7 @@
 """A chatbot that reads the live feed and shows its sources.
 
-    sources/*  ─Batch→  log (SQLite, the truth)  ─changes→  index (tantivy)        one process writes
-    question  ─question→  Query  ─retrieve→  Hits  ─answerer→  drafts  ─verify→  Answer   any may read
+    sources/*  ─Batch→  log (SQLite, the truth)  ─changes→  index (tantivy)
+    question  ─→  Query  ─retrieve→  Hits  ─answerer→  drafts  ─verify→  Answer
 
-`doors` holds the interfaces between these rooms.
+One process writes the feed, any number read it. `doors` holds the interfaces between these rooms.
 """
