@@ -13,8 +13,9 @@ A pass is long because its stage holds more of the model, its worker is slow, or
 
     pass = stage mean x (worker mean / stage mean) x (pass / worker mean)
 
-`uneven` asks the two questions of each factor: a stage mean is the median of its workers', so one
-slow machine does not count as a long stage.
+`uneven` asks the two questions of each factor. A stage's mean is the median of its workers', so one
+slow machine does not count as a long stage; a worker's is drawn to it as far as chance explains the
+difference (random effects, by moments), so unequal data do not count as slow machines.
 Source: Lin et al., "Understanding Stragglers in Large Model Training Using What-if Analysis",
 OSDI 2025; the three factors are ours.
 """
@@ -22,7 +23,7 @@ OSDI 2025; the three factors are ours.
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Final, Literal
+from typing import TYPE_CHECKING, Any, Final, Literal
 
 import numpy as np
 
@@ -80,7 +81,7 @@ class WhatIf:
         operations: By kind of operation.
         stages: By stage.
         replica_slowdowns: What each replica alone does.
-        workers: The worst, (stage, replica), the worst first.
+        workers: The slowest, (stage, replica), by what each does alone.
         worst_workers: The worst `WORST_SHARE` of the workers together, `worst_count` of them.
         uneven: What it does that stages, workers of a stage, passes of a worker are not alike.
         last_stage: The last stage; None where there is one only.
@@ -246,7 +247,7 @@ def _ranked_workers(
 
 def _named(study: _Study, workers: list[tuple[int, int]]) -> dict[tuple[int, int], Suspect]:
     found = {(s, r): study.suspect(_at(study, stage=s, replica=r)) for s, r in workers}
-    return dict(sorted(found.items(), key=lambda item: -item[1].share))
+    return dict(sorted(found.items(), key=lambda item: -item[1].slowdown))
 
 
 def _uneven(study: _Study) -> dict[Factor, Suspect]:
@@ -266,34 +267,40 @@ def _without(study: _Study, factors: Seconds) -> Suspect:
 
 def _factors(trace: Trace, seconds: Floats) -> dict[Factor, Floats]:
     """Return what each pass takes by its stage, its worker and itself, each [stage, slot, ...]."""
-    worker = _worker_means_s(trace, seconds)
-    stage = np.median(worker, axis=3, keepdims=True)
-    return {
-        "stages": np.broadcast_to(_ratio(stage, stage.mean()), seconds.shape),
+    split = _by_chunk(trace, seconds)
+    means = split.mean(axis=(2, 3), keepdims=True)
+    stage = np.median(means, axis=4, keepdims=True)
+    chance = split.var(axis=(2, 3), keepdims=True) / (split.shape[2] * split.shape[3])
+    between = np.square(means - stage).mean(axis=4, keepdims=True)
+    real = np.clip(1.0 - _ratio(chance.mean(axis=4, keepdims=True), between), 0.0, 1.0)
+    worker = stage + real * (means - stage)
+    found: dict[Factor, Floats] = {
+        "stages": _ratio(stage, stage.mean()),
         "workers": _ratio(worker, stage),
-        "passes": _ratio(seconds, worker),
+        "passes": _ratio(split, worker),
+    }
+    return {
+        name: np.broadcast_to(x, split.shape).reshape(seconds.shape) for name, x in found.items()
     }
 
 
-def _ratio(above: Floats, below: Floats) -> Floats:
+def _ratio(above: Floats, below: Floats | np.floating[Any]) -> Floats:
     """Return above / below, 1 where below is 0."""
     below = np.broadcast_to(below, above.shape)
     return np.divide(above, below, out=np.ones_like(above), where=below > 0.0)
 
 
-def _worker_means_s(trace: Trace, seconds: Floats) -> Floats:
-    """Return the mean pass of every chunk of every worker, [stage, slot, step, replica]."""
+def _by_chunk(trace: Trace, seconds: Floats) -> Floats:
+    """Return passes by [stage, chunk, microbatch, step, replica]."""
     chunks = 1 + max(chunk for _, chunk, _ in trace.orders[0])
-    split = seconds.reshape(trace.stages, chunks, -1, *seconds.shape[2:])
-    means = split.mean(axis=(2, 3), keepdims=True)
-    return np.asarray(np.broadcast_to(means, split.shape).reshape(seconds.shape))
+    return seconds.reshape(trace.stages, chunks, -1, *seconds.shape[2:])
 
 
 def _correlation(trace: Trace) -> float:
     """Return how far a microbatch's forward and backward pass are long together, -1 to 1."""
     apart = []
     for kind in KINDS:
-        seconds = trace.seconds[COMPUTE[kind]]
-        apart.append((seconds - _worker_means_s(trace, seconds)).ravel())
+        seconds = _by_chunk(trace, trace.seconds[COMPUTE[kind]])
+        apart.append((seconds - seconds.mean(axis=(2, 3), keepdims=True)).ravel())
     norm = float(np.linalg.norm(apart[0]) * np.linalg.norm(apart[1]))
     return float(apart[0] @ apart[1]) / norm if norm > 0.0 else 0.0
