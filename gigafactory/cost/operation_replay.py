@@ -31,9 +31,10 @@ RECEIVE: Final[dict[Kind, str]] = {kind: f"{kind}-recv" for kind in KINDS}
 GATHER: Final = "params-all-gather"
 SCATTER: Final = "grads-reduce-scatter"
 SEPARATE: Final = "separate-grads-all-reduce"  # only where SCATTER runs under the backward passes
+COLLECTION: Final = "gc"  # the host's garbage, which planned runs collect here
 REPLICAS: Final = (-1,)
 ENDING: Final[dict[str, tuple[int, ...]]] = {
-    "gc": (),
+    COLLECTION: (),
     "layernorm-grads-all-reduce": (),
     "embedding-grads-all-reduce": (0,),
     SCATTER: REPLICAS,
@@ -68,14 +69,12 @@ def replayed_steps_s(seconds: Mapping[str, Floats], orders: Sequence[Sequence[Ta
     ended = _passes_end_s(seconds, ready, orders)
     clock = np.maximum(ended["forward"], ended["backward"]).max(axis=(1, 2))
     overlapped = SCATTER in seconds and SEPARATE in seconds
-    if overlapped:
-        last = ended["backward"].max(axis=2)
-        scattered = _chained_s(last, seconds[SCATTER], range(chunks - 1, -1, -1))
-        clock = np.maximum(clock, scattered.max(axis=1))
     for name, axes in ENDING.items():
         if name in seconds and not (overlapped and name == SCATTER):
             for slot in range(seconds[name].shape[1]):
                 clock = _met_s(clock, seconds[name][:, slot], axes)
+        if name == COLLECTION and overlapped:
+            clock = np.maximum(clock, _scattered_s(ended["backward"], seconds[SCATTER]))
     return np.asarray(clock.max(axis=(0, 2)))
 
 
@@ -89,6 +88,12 @@ def _passes_end_s(
     alone = np.full_like(seconds[COMPUTE["forward"]], np.nan)
     hops = {kind: seconds.get(RECEIVE[kind], alone).reshape(shape) for kind in KINDS}
     return replay_each(passes, hops, ready_s, orders)
+
+
+def _scattered_s(ended_s: Floats, seconds: Floats) -> Floats:
+    """Return when gradients collected under the backward passes are there, last chunk first."""
+    deepest_first = range(seconds.shape[1] - 1, -1, -1)
+    return np.asarray(_chained_s(ended_s.max(axis=2), seconds, deepest_first).max(axis=1))
 
 
 def _chained_s(start_s: Floats, seconds: Floats, chunks: range) -> Floats:

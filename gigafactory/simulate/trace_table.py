@@ -165,13 +165,19 @@ def _parquet(path: Path) -> dict[str, NDArray[Any]]:
             f"{path}: parquet needs pyarrow: pip install pyarrow, or convert the trace to CSV"
         ) from error
     try:
-        table = parquet.read_table(path, columns=None)
+        with parquet.ParquetFile(path) as file:
+            names = [name for name in COLUMNS if name in file.schema_arrow.names]
+            table = file.read(columns=names)
     except FileNotFoundError as error:
-        raise CatalogError(f"{path}: cannot be read: no such file") from error
+        raise CatalogError(f"{path}: cannot be read: No such file or directory") from error
     except (OSError, arrow.ArrowException) as error:
         raise CatalogError(f"{path}: must be a parquet file: {_line(error)}") from error
-    names = [name for name in table.column_names if name in COLUMNS]
-    return {name: np.asarray(table[name].to_pandas()) for name in names}
+    text = arrow.types.is_dictionary
+    columns = {name: table[name] for name in names}
+    return {
+        name: (x.cast(arrow.string()) if text(x.type) else x).to_numpy()
+        for name, x in columns.items()
+    }
 
 
 def _csv(path: Path) -> dict[str, NDArray[Any]]:
