@@ -63,9 +63,9 @@ def test_the_whole_model_meets_to_clip_its_gradients() -> None:
         "forward-recv": lanes([[np.nan, np.nan]], [[0.0, 0.0]]),
         "backward-recv": lanes([[0.0, 0.0]], [[np.nan, np.nan]]),
         "optimizer-clip-main-grad": lanes([[0.5, 0.5]], [[0.5, 0.5]]),
-        "optimizer": lanes([[9.0, 1.0]], [[1.0, 1.0]]),
+        "optimizer": lanes([[1.0, 1.0]], [[9.0, 1.0]]),
     }
-    # Replica 1 ends its passes at 10; replica 0, done at 4, waits for it, then optimizes longest.
+    # Stage 0 of replica 1 ends its passes last, at 10; all wait, then one optimizes longest.
     orders = [order(2, 1, 1, stage) for stage in range(2)]
     assert replayed_steps_s(seconds, orders).tolist() == [19.5]
 
