@@ -29,6 +29,7 @@ PLACES: Final = ("dp_rank", "stage", "step", "seq_id", "mc", "mb_id")
 NONE_IS: Final = -1  # what mc and mb_id hold where an operation has no chunk or microbatch
 LEAST: Final = {"mc": NONE_IS, "mb_id": NONE_IS}
 MOST: Final = 2**53  # whole numbers beyond it are not exact as floats
+MOST_S: Final = 1e12  # more is another unit: today is 1.8e9 s and 1.8e18 ns after 1970
 COLUMNS: Final = ("optype", *SECONDS, *PLACES)
 
 
@@ -115,11 +116,9 @@ def table_of(columns: Mapping[str, NDArray[Any]], name: str, operations: Sequenc
 def _seconds_faults(column: str, values: NDArray[Any]) -> list[str]:
     if values.dtype.kind not in "fiu":
         return [_text_fault(column, values)]
-    bad = ~np.isfinite(values)
-    if column == "duration":
-        bad |= values < 0.0
-    rule = "must be finite and not negative" if column == "duration" else "must be finite"
-    return _first(column, values, bad, rule)
+    least = 0.0 if column == "duration" else -MOST_S
+    bad = ~((values >= least) & (values < MOST_S))
+    return _first(column, values, bad, f"must be seconds from {least:g} to {MOST_S:g}")
 
 
 def _place_faults(column: str, values: NDArray[Any]) -> list[str]:
@@ -184,7 +183,7 @@ def _csv(path: Path) -> dict[str, NDArray[Any]]:
     opened = gzip.open if path.suffix == ".gz" else open
     try:
         with opened(path, "rt", encoding="utf-8-sig", newline="") as source:
-            rows = list(csv.reader(source, strict=True))
+            rows = [row for row in csv.reader(source, strict=True) if row]
     except UnicodeDecodeError as error:
         raise CatalogError(f"{path}: must be UTF-8: {error.reason}") from error
     except (csv.Error, EOFError, gzip.BadGzipFile) as error:

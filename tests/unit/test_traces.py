@@ -152,14 +152,15 @@ def first(columns: Columns, name: str) -> int:
     return int(np.flatnonzero(columns["optype"] == name)[0])
 
 
+HEAD = b"optype,dp_rank,stage,step,start_ts,duration,seq_id,mc,mb_id\n"
 BAD: dict[str, tuple[Callable[[Columns], Columns], str]] = {
     "end before start": (
         lambda c: at(c, "duration", 2, -0.5),
-        "row 3: duration: must be finite and not negative, got -0.5",
+        r"row 3: duration: must be seconds from 0 to 1e\+12, got -0.5",
     ),
     "no time": (
         lambda c: at(c, "start_ts", 0, float("nan")),
-        "row 1: start_ts: must be finite, got nan",
+        r"row 1: start_ts: must be seconds from -1e\+12 .* got nan",
     ),
     "half a stage": (
         lambda c: at(c, "stage", 4, 0.5),
@@ -232,6 +233,22 @@ def test_a_trace_at_fault_is_refused_by_file_column_and_rule(fault: str) -> None
     assert "\n" not in str(caught.value)
 
 
+def test_times_in_nanoseconds_are_refused() -> None:
+    columns = small()
+    columns["start_ts"] = columns["start_ts"] * 1e9 + 1.8e18
+    with pytest.raises(CatalogError, match="start_ts: must be seconds"):
+        read(columns)
+
+
+def test_a_table_much_smaller_than_its_grid_is_refused_before_the_grid_is_made() -> None:
+    places = np.arange(1_000)
+    columns: Columns = dict.fromkeys(("dp_rank", "stage", "step", "mb_id"), places)
+    columns |= {name: np.zeros(1_000) for name in ("start_ts", "duration", "seq_id", "mc")}
+    columns["optype"] = np.full(1_000, "forward-compute")
+    with pytest.raises(CatalogError, match=r"forward-compute: .* need 1,000,000,000,000 rows"):
+        read(columns)
+
+
 def test_stages_that_wait_for_each_other_are_refused() -> None:
     columns = small()
     passes = np.char.endswith(columns["optype"].astype(str), "compute")
@@ -258,6 +275,7 @@ def test_stages_that_wait_for_each_other_are_refused() -> None:
         ("t.csv", b"\xff\xfe\x00", "must be UTF-8"),
         ("t.csv", b"", "column missing: optype"),
         ("t.csv", b"optype,step\ngc\n", "row 1: must have 2 cells as its head has, got 1"),
+        ("t.csv", HEAD + b"gc,0,x,7,0,0,0,0,0\n", "row 1: stage: must be a number, got 'x'"),
         ("t.json", b"{}", "must be .parquet, .csv or .csv.gz"),
     ],
 )
