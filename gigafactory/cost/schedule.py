@@ -17,13 +17,15 @@ from gigafactory.cost.pipeline import stage_layers
 from gigafactory.errors import SpecError
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Sequence
+    from collections.abc import Iterable, Iterator, Mapping, Sequence
 
     from numpy.typing import NDArray
 
+    Floats = NDArray[np.float64]
 
 Kind = Literal["forward", "backward"]
 Task = tuple[Kind, int, int]
+KINDS: Final[tuple[Kind, ...]] = ("forward", "backward")
 STAGE_AXES: Final = 2  # [stage, chunk]
 
 
@@ -91,8 +93,8 @@ def _check(pp: int, vpp: int, microbatches: int) -> None:
 
 
 def replay(  # noqa: PLR0917
-    forward_s: NDArray[np.float64],
-    backward_s: NDArray[np.float64],
+    forward_s: Floats,
+    backward_s: Floats,
     hop_s: float,
     pp: int,
     vpp: int,
@@ -101,9 +103,8 @@ def replay(  # noqa: PLR0917
     """Return every pass of one step with its exact start and end, in an order that could happen.
 
     A pass starts when its stage has ended the pass before it in `order`, and when its input has
-    come, `hop_s` after the neighbour's end. A stage works on as long as it can; then the stages
-    it has fed take over: no heap, each event touched once. 128 stages x 8 chunks x 256
-    microbatches, 524,288 events, take about 2 s.
+    come, `hop_s` after the neighbour's end. 128 stages x 8 chunks x 256 microbatches, 524,288
+    events, take about 2 s. Where every pass has a time of its own: `replay_each`.
 
     Args:
         forward_s: Seconds of a forward pass, [stage, chunk].
@@ -116,63 +117,103 @@ def replay(  # noqa: PLR0917
     Raises:
         SpecError: Times of another shape, negative or not finite; or no valid schedule.
     """
-    _check(pp, vpp, microbatches)
+    orders = [order(pp, vpp, microbatches, stage) for stage in range(pp)]
     times = {"forward": _times("forward_s", forward_s, pp, vpp),
              "backward": _times("backward_s", backward_s, pp, vpp)}  # fmt: skip
-    state = _State(pp, vpp, microbatches, hop_s)
-    ready = list(range(pp))
+    if not 0.0 <= hop_s < float("inf"):
+        raise SpecError(f"schedule: hop_s must be finite and not negative, got {hop_s}")
+    ended = {kind: [[0.0] * microbatches for _ in range(pp * vpp)] for kind in KINDS}
+    clock, events = [0.0] * pp, []
+    for stage, kind, chunk, microbatch, source in walk(orders, vpp):
+        start = clock[stage]
+        if source >= 0:
+            start = max(start, ended[kind][source][microbatch] + hop_s)
+        end = clock[stage] = start + times[kind][stage][chunk]
+        ended[kind][chunk * pp + stage][microbatch] = end
+        events.append(Pass(stage, kind, chunk, microbatch, start, end))
+    return events
+
+
+def replay_each(
+    seconds: Mapping[Kind, Floats],
+    hops_s: Mapping[Kind, Floats],
+    ready_s: Floats,
+    orders: Sequence[Sequence[Task]],
+) -> dict[Kind, Floats]:
+    """Return when every pass ends where each has its own time, [stage, chunk, microbatch, ...].
+
+    The rule is that of `replay`. Axes after the microbatch are pipelines side by side, such as the
+    steps and replicas of a recorded run: they share the order and nothing else.
+
+    Args:
+        seconds: Seconds of every pass, [stage, chunk, microbatch, ...].
+        hops_s: Seconds from the neighbour's result to its use in that pass; what stands where a
+            pass has no neighbour is not read.
+        ready_s: Second at which a chunk's forward passes may start, [stage, chunk, ...].
+        orders: What each stage does in turn.
+
+    Raises:
+        SpecError: The orders wait for each other.
+    """
+    shape = seconds["forward"].shape
+    ended = {kind: np.zeros(shape) for kind in KINDS}
+    clock: list[Floats] = [np.zeros(shape[3:])] * shape[0]
+    for stage, kind, chunk, microbatch, source in walk(orders, shape[1]):
+        start, place = clock[stage], (stage, chunk, microbatch)
+        if source >= 0:
+            came = ended[kind][source % shape[0], source // shape[0], microbatch]
+            start = np.maximum(start, came + hops_s[kind][place])
+        if kind == "forward":
+            start = np.maximum(start, ready_s[stage, chunk])
+        clock[stage] = ended[kind][place] = start + seconds[kind][place]
+    return ended
+
+
+def walk(orders: Sequence[Sequence[Task]], vpp: int) -> Iterator[tuple[int, Kind, int, int, int]]:
+    """Yield (stage, kind, chunk, microbatch, depth of its input) pass by pass as it could happen.
+
+    Chunk c of stage s is the (c pp + s)-th piece of the model, its depth; -1 is "no input". Which
+    pass waits for which does not depend on the clock: a stage works on as long as its inputs are
+    there, then the stages it has fed take over. No heap, each pass touched once.
+
+    Raises:
+        SpecError: The orders wait for each other.
+    """
+    pp, pieces = len(orders), len(orders) * vpp
+    done: dict[Kind, list[set[int]]] = {kind: [set() for _ in range(pieces)] for kind in KINDS}
+    places, ready = [0] * pp, list(range(pp))
     while ready:
         stage = ready.pop()
-        ready.extend(_advance(state, stage, times))
-    assert len(state.events) == 2 * pp * vpp * microbatches, "the schedule must not dead-lock"
-    return state.events
-
-
-class _State:
-    """What has happened so far: the end of every pass by depth, and each stage's place."""
-
-    __slots__ = ("clock", "ended", "events", "hop_s", "next", "pp", "tasks")
-
-    def __init__(self, pp: int, vpp: int, microbatches: int, hop_s: float) -> None:
-        if not 0.0 <= hop_s < float("inf"):
-            raise SpecError(f"schedule: hop_s must be finite and not negative, got {hop_s}")
-        depth = range(pp * vpp)
-        self.pp, self.hop_s = pp, hop_s
-        self.tasks = [order(pp, vpp, microbatches, stage) for stage in range(pp)]
-        self.next = [0] * pp
-        self.clock = [0.0] * pp
-        self.events: list[Pass] = []
-        # Chunk c of stage s is the (c pp + s)-th piece of the model; -1 is "not yet".
-        self.ended: dict[str, list[list[float]]] = {
-            kind: [[-1.0] * microbatches for _ in depth] for kind in ("forward", "backward")
-        }
-
-
-def _advance(state: _State, stage: int, times: dict[str, list[list[float]]]) -> set[int]:
-    """Play a stage until its next input has not come; return the stages it has fed."""
-    pp, tasks, ended = state.pp, state.tasks[stage], state.ended
-    deepest, clock, fed = len(ended["forward"]) - 1, state.clock[stage], set()
-    at = state.next[stage]
-    while at < len(tasks):
-        kind, chunk, microbatch = tasks[at]
-        depth = chunk * pp + stage
-        source, target = (depth - 1, depth + 1) if kind == "forward" else (depth + 1, depth - 1)
-        if 0 <= source <= deepest:
-            came = ended[kind][source][microbatch]
-            if came < 0.0:
+        tasks, at, fed = orders[stage], places[stage], set()
+        while at < len(tasks):
+            kind, chunk, microbatch = tasks[at]
+            depth = chunk * pp + stage
+            source, target = (depth - 1, depth + 1) if kind == "forward" else (depth + 1, depth - 1)
+            if not 0 <= source < pieces:
+                source = -1
+            elif microbatch not in done[kind][source]:
                 break
-            clock = max(clock, came + state.hop_s)
-        end = clock + times[kind][stage][chunk]
-        ended[kind][depth][microbatch] = end
-        state.events.append(Pass(stage, kind, chunk, microbatch, clock, end))
-        clock, at = end, at + 1
-        if 0 <= target <= deepest:
-            fed.add(target % pp)
-    state.clock[stage], state.next[stage] = clock, at
-    return fed - {stage}
+            done[kind][depth].add(microbatch)
+            yield stage, kind, chunk, microbatch, source
+            at += 1
+            if 0 <= target < pieces:
+                fed.add(target % pp)
+        places[stage] = at
+        ready.extend(fed - {stage})
+    _check_done(orders, places)
 
 
-def _times(name: str, given: NDArray[np.float64], pp: int, vpp: int) -> list[list[float]]:
+def _check_done(orders: Sequence[Sequence[Task]], places: Sequence[int]) -> None:
+    for stage, (tasks, at) in enumerate(zip(orders, places, strict=True)):
+        if at < len(tasks):
+            kind, chunk, microbatch = tasks[at]
+            raise SpecError(
+                f"schedule: stage {stage} waits for ever for the input of its {kind} pass of "
+                f"microbatch {microbatch}, chunk {chunk}: the stages' orders must fit each other"
+            )
+
+
+def _times(name: str, given: Floats, pp: int, vpp: int) -> list[list[float]]:
     """Return seconds by stage and chunk as plain floats, which a loop reads fastest."""
     array = np.asarray(given, dtype=np.float64)
     if array.ndim != STAGE_AXES or array.shape != (pp, vpp):
@@ -202,7 +243,7 @@ def most_in_flight(tasks: Sequence[Task], vpp: int) -> float:
     return float(steps.cumsum().max()) / vpp
 
 
-def chunk_layers(layers: int, pp: int, vpp: int) -> NDArray[np.float64]:
+def chunk_layers(layers: int, pp: int, vpp: int) -> Floats:
     """Return the layers of every chunk, [stage, chunk]; each stage holds its `stage_layers`.
 
     Where a stage's layers do not fill its chunks evenly, the first stage's first chunk, which

@@ -19,6 +19,7 @@ from gigafactory.cost.schedule import (
     most_in_flight,
     order,
     replay,
+    replay_each,
 )
 
 SECONDS = st.floats(min_value=1e-3, max_value=10.0)
@@ -144,3 +145,24 @@ def test_a_slower_hop_never_makes_a_faster_step(one: Pipeline, hop_s: float, mor
         for h in (hop_s, hop_s + more_s)
     ]
     assert ends[0] <= ends[1] + 1e-9
+
+
+@given(pipelines(), st.floats(0.0, 2.0))
+@settings(deadline=None)
+def test_passes_of_their_own_times_replay_as_those_of_one_time_where_they_are_equal(
+    one: Pipeline, hop_s: float
+) -> None:
+    pp, vpp, microbatches = one.pp, one.vpp, one.microbatches
+    events = replay(one.forward_s, one.backward_s, hop_s, pp, vpp, microbatches)
+    every = np.ones((pp, vpp, microbatches))
+    ended = replay_each(
+        {
+            "forward": one.forward_s[..., None] * every,
+            "backward": one.backward_s[..., None] * every,
+        },
+        {"forward": hop_s * every, "backward": hop_s * every},
+        np.zeros((pp, vpp)),
+        [order(pp, vpp, microbatches, stage) for stage in range(pp)],
+    )
+    for e in events:
+        assert ended[e.kind][e.stage, e.chunk, e.microbatch] == e.end_s

@@ -4,7 +4,17 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from gigafactory.cost.schedule import chunk_layers, makespan_s, most_in_flight, order, replay
+from gigafactory.cost.schedule import (
+    Kind,
+    Task,
+    chunk_layers,
+    makespan_s,
+    most_in_flight,
+    order,
+    replay,
+    replay_each,
+    walk,
+)
 from gigafactory.errors import SpecError
 
 
@@ -80,3 +90,32 @@ def test_times_that_are_no_times_are_refused_by_name(bad: NDArray[np.float64]) -
 def test_a_negative_hop_is_refused() -> None:
     with pytest.raises(SpecError, match="hop_s"):
         replay(np.ones((2, 1)), np.ones((2, 1)), -1.0, 2, 1, 2)
+
+
+def test_passes_of_their_own_times_follow_the_clock_of_a_hand_drawing() -> None:
+    seconds: dict[Kind, NDArray[np.float64]] = {
+        "forward": np.array([[[1.0, 1.0]], [[2.0, 4.0]]]),
+        "backward": np.array([[[2.0, 2.0]], [[3.0, 1.0]]]),
+    }
+    hops: dict[Kind, NDArray[np.float64]] = {
+        "forward": np.array([[[np.nan, np.nan]], [[0.5, 0.0]]]),
+        "backward": np.array([[[0.25, 2.0]], [[np.nan, np.nan]]]),
+    }
+    ended = replay_each(seconds, hops, np.zeros((2, 1)), [order(2, 1, 2, s) for s in range(2)])
+    # Stage 1: f0 1.5-3.5, b0 -6.5, f1 -10.5, b1 -11.5; stage 0: b0 6.75-8.75, b1 13.5-15.5.
+    assert ended["forward"].tolist() == [[[1.0, 2.0]], [[3.5, 10.5]]]
+    assert ended["backward"].tolist() == [[[8.75, 15.5]], [[6.5, 11.5]]]
+
+
+def test_a_chunk_that_is_not_ready_holds_its_forward_passes_up() -> None:
+    one = np.ones((1, 1, 2))
+    seconds: dict[Kind, NDArray[np.float64]] = {"forward": one, "backward": one}
+    ended = replay_each(seconds, seconds, np.array([[5.0]]), [order(1, 1, 2, 0)])
+    assert ended["forward"].tolist() == [[[6.0, 8.0]]]
+
+
+def test_orders_that_wait_for_each_other_are_refused_with_the_pass_that_waits() -> None:
+    first: list[Task] = [("forward", 0, 0), ("backward", 0, 0), ("forward", 0, 1)]
+    second: list[Task] = [("forward", 0, 1), ("forward", 0, 0), ("backward", 0, 0)]
+    with pytest.raises(SpecError, match=r"stage 0 waits for ever .* backward pass of microbatch 0"):
+        list(walk([first, second], 1))
