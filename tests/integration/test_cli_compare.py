@@ -85,3 +85,20 @@ def test_what_cannot_be_compared_is_refused() -> None:
     assert "must be a run folder" in refused("compare", "plan.toml")
     assert "cannot be read" in refused("compare", "plan.toml", "--log", "none.log")
     assert "cannot be written" in refused("compare", "run", "--html", "none/page.html")
+
+
+TRACES = Path(__file__).parents[1] / "validation" / "data" / "straggler"
+
+
+def test_a_recorded_run_tells_what_slows_it() -> None:
+    found = told("compare", "--trace", TRACES / "trace-AR.csv.gz")
+    assert found["cause"] == "workers"
+    assert found["slowdown"] == pytest.approx(found["recorded_s"] / found["ideal_s"], rel=0.1)
+    shown = answered("compare", "--trace", TRACES / "trace-ST.parquet").out
+    assert "stage 3 has more to do than the others" in " ".join(shown.split())
+
+
+def test_a_trace_stands_alone_and_something_must_be_named() -> None:
+    assert "--trace stands alone" in refused("compare", "run", "--trace", "none.csv")
+    assert "none.csv" in refused("compare", "--trace", "none.csv")
+    assert "--trace" in refused("compare")
