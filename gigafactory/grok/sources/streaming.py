@@ -14,7 +14,7 @@ from gigafactory.grok.sources.payload import json_value
 from gigafactory.grok.sources.reconnect import Answered, Dropped
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncGenerator
+    from collections.abc import AsyncGenerator, Mapping
 
     from gigafactory.grok.sources.telling import Teller
 
@@ -88,11 +88,12 @@ async def _whole(answer: httpx.Response) -> bytes:
 
 def _error(answer: httpx.Response, body: bytes, tell: Teller) -> Answered:
     detail = body[:400].decode("utf-8", errors="replace") or answer.reason_phrase
-    return Answered(answer.status_code, detail, _wait_s(answer.headers, tell.now()))
+    return Answered(answer.status_code, detail, wait_asked_s(answer.headers, tell.now()))
 
 
-def _wait_s(headers: httpx.Headers, now: datetime) -> float | None:
+def wait_asked_s(told_by: Mapping[str, str], now: datetime) -> float | None:
     """Return the seconds a server asks to wait: `Retry-After`, or the end of its window."""
+    headers = {name.lower(): value for name, value in told_by.items()}
     asked = headers.get("retry-after", "")
     if asked.isdecimal() and len(asked) < 8:
         return float(asked)

@@ -16,6 +16,7 @@ import json
 from contextlib import aclosing
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
+from functools import partial
 from math import ceil
 from typing import TYPE_CHECKING, Final, NamedTuple
 
@@ -210,10 +211,9 @@ class _Listening:
             kept = await asyncio.to_thread(lambda: list(self.source.kept(NAME, "")))
             for start in range(0, len(kept), x_lookup.LOOKUP_IDS):
                 part = kept[start : start + x_lookup.LOOKUP_IDS]
-                async with aclosing(
-                    for_ever(lambda part=part: self._changed(part), backoff.X, self.tell,
-                             self.source.sleep)
-                ) as answers:  # fmt: skip
+                look = partial(self._changed, part)
+                answers = for_ever(look, backoff.X, self.tell, self.source.sleep)
+                async with aclosing(answers):
                     yield await anext(answers)
 
     async def _changed(self, part: list[Kept]) -> AsyncGenerator[_Found, None]:

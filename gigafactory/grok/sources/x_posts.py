@@ -1,14 +1,15 @@
-"""Posts of X as API v2 writes them; every version of an edited post has an identifier of its own."""
+"""Posts of X as API v2 writes them; each version of an edited post has its own identifier."""
 
 from __future__ import annotations
 
-from datetime import datetime
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 from gigafactory.grok.sources import moments, posts
 from gigafactory.grok.sources.payload import json_object, rows, table, words
 
 if TYPE_CHECKING:
+    from datetime import datetime
+
     from gigafactory.grok.sources.telling import Teller
     from gigafactory.spec.post import Post
 
