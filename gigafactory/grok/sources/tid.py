@@ -28,8 +28,3 @@ def number(text: object) -> int | None:
             return None
         found = found << 5 | digit
     return found if found < 1 << 63 else None
-
-
-def of_microseconds(count: int) -> int:
-    """Return the number of the first TID of a microsecond."""
-    return min(max(count, 0) << CLOCK_BITS, (1 << 63) - 1)
