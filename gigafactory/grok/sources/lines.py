@@ -25,6 +25,7 @@ from gigafactory.spec.post import Batch, Deletion, PostKey
 
 if TYPE_CHECKING:
     from collections.abc import AsyncGenerator, Callable
+    from datetime import datetime
     from pathlib import Path
 
     from gigafactory.spec.post import Change, Incident, Post
@@ -131,7 +132,7 @@ class _Parser:
         return self._written(id, told, where)
 
     def _written(self, id: str, told: dict[str, Any], where: str) -> Post | None:
-        """Return a new post or a new version; None of a repetition, or of a fault, which is told."""
+        """Return a new post or version; None of a repetition, or of a fault, which is told."""
         before = self._before(id, told)
         created = before.created_at if before else None
         created = moments.parsed(told.get("created_at")) if "created_at" in told else created
@@ -141,13 +142,9 @@ class _Parser:
             self.tell("malformed", f"{where}: {'; '.join(faults)}")
             return None
         assert created is not None
-        known = _Known(
-            author,
-            created,
-            words(told.get("url")) or (before.url if before else ""),
-            words(told.get("lang")) or (before.lang if before else ""),
-            hash(text),
-        )
+        url = words(told.get("url")) or (before.url if before else "")
+        lang = words(told.get("lang")) or (before.lang if before else "")
+        known = _Known(author, created, url, lang, hash(text))
         if known == before:
             return None
         return self._made(id, known, text, self._edited_at(told, before))

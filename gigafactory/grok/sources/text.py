@@ -29,7 +29,7 @@ def plain(text: str) -> str:
     >>> plain("pay \u202e001\u202c\x00 now\r\n")
     'pay 001 now'
     """
-    if text.isascii() and text.isprintable():
+    if text.isprintable():  # nothing that is taken out is printable
         return text.strip()
     text = _LINE_ENDS.sub("\n", text)
     text = _UNSEEN.sub(lambda found: found[1] or "", text)
