@@ -6,7 +6,6 @@ bluesky    x    mastodon:HOST    run:FOLDER    file:PATH
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
@@ -15,6 +14,8 @@ from gigafactory.errors import SpecError
 from gigafactory.grok.sources.stored import KeptPosts, nothing_kept
 
 if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Mapping
+
     from gigafactory.grok.doors import Source
     from gigafactory.spec.post import Post, PostKey
 
