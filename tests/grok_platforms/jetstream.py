@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 from urllib.parse import parse_qs, urlsplit
 
 from websockets.asyncio.server import serve
+from websockets.protocol import State
 
 from gigafactory.grok.sources.moments import from_microseconds
 from tests.grok_platforms.loopback import HOST, Act, Asked, running
@@ -147,7 +148,7 @@ class Jetstream:
             await connection.send(act.raw, text=True)
         seq = await self._start(connection, int(params.get("cursor", ["0"])[0]), version)
         told = 0
-        while True:
+        while connection.state is State.OPEN:
             if act.end and told >= act.after:
                 await self._ended(connection, act)
                 return

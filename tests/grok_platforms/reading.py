@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
     from gigafactory.spec.post import Batch, Change, Incident
 
-TOO_LONG_S = 60.0  # then a test that waits for something has failed
+TOO_LONG_S = 20.0  # then a test that waits for something has failed
 
 
 @dataclass
