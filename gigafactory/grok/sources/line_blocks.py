@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-from typing import TYPE_CHECKING, BinaryIO, Final, NamedTuple
+from typing import TYPE_CHECKING, Any, BinaryIO, Final, NamedTuple
 
 from gigafactory.grok.sources.payload import MAX_EVENT_BYTES, table
 
@@ -45,11 +45,24 @@ def place_of(cursor: str | None, file: BinaryIO, path: Path) -> Place:
     """Return the place in a cursor if this file still holds what was read; else its start."""
     try:
         told = table(json.loads(cursor or "{}"))
-        place = Place(told["offset"], told["lines"], told["before"])
-        same = told["file"] == str(path.resolve()) and place.lines >= 0
-        return place if same and is_there(file, place) else Place()
+        place = kept_place(told)
+        same = told["file"] == str(path.resolve()) and is_there(file, place)
     except (ValueError, KeyError, TypeError, RecursionError):
         return Place()
+    return place if same else Place()
+
+
+def kept_place(told: dict[str, Any]) -> Place:
+    """Return the place that `Place._asdict` told; the start if it told nothing.
+
+    Raises:
+        TypeError: It told something else.
+    """
+    place = Place(told.get("offset", 0), told.get("lines", 0), told.get("before", ""))
+    counts = isinstance(place.offset, int) and isinstance(place.lines, int)
+    if not counts or not isinstance(place.before, str) or min(place.offset, place.lines) < 0:
+        raise TypeError(f"is no place in a file: {told}")
+    return place
 
 
 class Line(NamedTuple):

@@ -135,8 +135,9 @@ class _Parser:
         """Return a new post or version; None of a repetition, or of a fault, which is told."""
         before = self._before(id, told)
         created = before.created_at if before else None
-        created = moments.parsed(told.get("created_at")) if "created_at" in told else created
-        author = words(told.get("author")) or (before.author if before else "")
+        created = moments.parsed(told["created_at"]) if "created_at" in told else created
+        author = before.author if before else ""
+        author = words(told["author"]) if "author" in told else author
         text = words(told.get("text"))
         if faults := _faults(told, created, author, text):
             self.tell("malformed", f"{where}: {'; '.join(faults)}")

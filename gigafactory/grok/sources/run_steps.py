@@ -10,7 +10,7 @@ from datetime import timedelta
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 from gigafactory.grok.sources import moments, run_words
-from gigafactory.grok.sources.line_blocks import Line, Place, Tail
+from gigafactory.grok.sources.line_blocks import Line, Tail, kept_place
 from gigafactory.grok.sources.payload import table
 from gigafactory.grok.sources.run_posts import digest_of, run_post, url_of
 from gigafactory.grok.sources.run_records import record
@@ -62,14 +62,14 @@ class StepPosts:
             TypeError: It returned something else.
             ValueError: Likewise.
         """
-        self.tail.place = Place(**table(kept.get("place")))
+        self.tail.place = kept_place(table(kept.get("place")))
         self.told = {int(first): str(said) for first, said in table(kept.get("told")).items()}
 
     def changes(self, *, is_over: bool) -> Iterator[Change]:
         """Yield posts about the steps that are new; about the last few of them when they stay so.
 
         Args:
-            is_over: The run has ended: nothing follows.
+            is_over: Nothing follows, or nobody waits for it.
         """
         anew = self.tail.is_anew()
         if anew:

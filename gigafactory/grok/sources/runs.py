@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Final
 
 from gigafactory.errors import SpecError
 from gigafactory.grok.sources import moments, run_words
-from gigafactory.grok.sources.line_blocks import Place, Tail
+from gigafactory.grok.sources.line_blocks import Tail, kept_place
 from gigafactory.grok.sources.payload import json_object, table, words
 from gigafactory.grok.sources.run_posts import digest_of, run_post, url_of
 from gigafactory.grok.sources.run_records import record
@@ -103,7 +103,7 @@ class _Reading:
             return
         kept = json_object(cursor, self.tell, "cursor") or {}
         try:
-            self.events.place = Place(**table(kept.get("events")))
+            self.events.place = kept_place(table(kept.get("events")))
             self.steps.go_to(table(kept.get("steps")))
         except (TypeError, ValueError):
             self.tell("malformed", "the cursor is not readable; the run is read from its start")
@@ -133,7 +133,7 @@ class _Reading:
         """Yield what is new; the result is read first, so that all it ends is read after it."""
         result = list(self._new_result())
         yield from self._new_events()
-        yield from self.steps.changes(is_over=bool(self.result))
+        yield from self.steps.changes(is_over=bool(self.result) or not self.source.follow)
         yield from result
 
     def _batch(self, part: list[Change], cursor: str) -> Batch:
