@@ -148,27 +148,19 @@ def test_any_line_of_a_run_is_a_record_or_an_incident(data: bytes, cls: Any) -> 
     assert (found is None) == bool([one for one in incidents if "is no UTF-8" not in one.detail])
 
 
-@given(
-    loss=SCALARS,
-    step=SCALARS,
-    tokens=SCALARS,
-    step_time_s=SCALARS,
-    values=VALUES,
-    duration_s=SCALARS,
-)
-def test_any_number_of_a_run_can_be_said(
-    loss: Any, step: Any, tokens: Any, step_time_s: Any, values: Any, duration_s: Any
-) -> None:
-    told = {"loss": loss, "step": step, "tokens": tokens, "step_time_s": step_time_s,
-            "time": "2026-01-01T00:00:00Z"}  # fmt: skip
-    tell = teller([])
-    found = run_records.record(json.dumps(told).encode(), StepRecord, tell, "line 1")
+STEP = st.fixed_dictionaries(dict.fromkeys(("loss", "step", "tokens", "step_time_s"), SCALARS))
+EVENT = st.fixed_dictionaries({"values": VALUES, "duration_s": SCALARS})
+
+
+@given(step=STEP, event=EVENT)
+def test_any_number_of_a_run_can_be_said(step: dict[str, Any], event: dict[str, Any]) -> None:
+    tell, time = teller([]), "2026-01-01T00:00:00Z"
+    told = json.dumps(step | {"time": time}).encode()
+    found = run_records.record(told, StepRecord, tell, "line 1")
     assert found is None or run_words.steps_text("tiny", [found])
-    told = {"time": "2026-01-01T00:00:00Z", "kind": "spike", "values": values}
-    event = run_records.record(
-        json.dumps({**told, "duration_s": duration_s}).encode(), Event, tell, "line 1"
-    )
-    assert event is None or run_words.event_text("tiny", event)
+    told = json.dumps(event | {"time": time, "kind": "spike"}).encode()
+    spike = run_records.record(told, Event, tell, "line 1")
+    assert spike is None or run_words.event_text("tiny", spike)
 
 
 @given(said=st.text())
