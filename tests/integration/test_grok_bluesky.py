@@ -228,6 +228,16 @@ def test_a_number_of_another_archive_is_not_trusted() -> None:
     assert int(jetstream.asked[0].params["cursor"]) == BASE_US - 4_000_000
 
 
+def test_a_number_that_is_still_to_come_is_a_gap_and_its_time_is_taken() -> None:
+    jetstream = posted(3)
+    with source(jetstream) as bluesky:
+        host = bluesky.endpoints[0].removeprefix("ws://").partition("/")[0]
+        cursor = f'{{"host": "{host}", "seq": 99, "time_us": {BASE_US + 1_000_000}}}'
+        reading = read(bluesky, all_of(3), cursor)
+    assert reading.standing() == expected(3)
+    assert reading.kinds.count("gap") == 1
+
+
 def test_an_unreadable_cursor_is_a_gap_and_no_more() -> None:
     with source(posted(1)) as bluesky:
         assert "gap" in read(bluesky, all_of(1), "42").kinds

@@ -76,7 +76,10 @@ class Handles:
 
     async def _ask(self, http: httpx.AsyncClient, dids: list[str]) -> None:
         told = await fetched(http, "GET", PATH, self.tell, params={"actors": dids})
-        for one in rows(table(told).get("profiles")):
-            did, handle = words(one.get("did")), words(one.get("handle"))
-            if did in dids and handle and handle != "handle.invalid":
-                self.learn(did, handle)
+        handles = {
+            words(one.get("did")): words(one.get("handle"))
+            for one in rows(table(told).get("profiles"))
+        }
+        for did in dids:  # one without an answer is not asked for again and again
+            handle = handles.get(did, "")
+            self.learn(did, handle if handle not in ("", "handle.invalid") else did)
