@@ -15,7 +15,6 @@ from gigafactory.grok.sources import backoff, reconnect, text
 from gigafactory.grok.sources.backoff import Backoff
 from gigafactory.grok.sources.bluesky_events import event_of
 from gigafactory.grok.sources.markup import text_of
-from gigafactory.grok.sources.registry import Options, sources_of
 from gigafactory.grok.sources.telling import Teller
 from gigafactory.grok.sources.watch import gathered, merged
 from gigafactory.spec.post import Deletion, Post
@@ -138,24 +137,6 @@ def test_merged_streams_end_with_the_first_and_pass_its_error_on() -> None:
         asyncio.run(main())
     assert 10 in found
     assert closed == [True]
-
-
-def test_sources_are_made_by_their_names_each_once() -> None:
-    tokens = {"X_BEARER_TOKEN": "t", "MASTODON_TOKEN": "m"}
-    options = Options(rules=("mars",), environment=tokens)
-    names = ["bluesky", "x", "mastodon:a.example", "run:/tmp/tiny", "file:/tmp/a", "bluesky"]
-    found = [one.name for one in sources_of(names, options)]
-    assert found == ["bluesky", "x", "mastodon:a.example", "run:tiny", "file"]
-
-
-def test_all_that_is_wrong_with_names_is_said_in_one_line() -> None:
-    with pytest.raises(SpecError) as refused:
-        sources_of(["x", "twitter", "mastodon", "bluesky:a"], Options(environment={}))
-    message = str(refused.value)
-    assert "X_BEARER_TOKEN must hold the bearer token of an app" in message
-    for name in ("'twitter'", "'mastodon'", "'bluesky:a'"):
-        assert f"got {name}" in message
-    assert "\n" not in message
 
 
 def test_real_events_of_the_network_are_read_as_what_they_are() -> None:

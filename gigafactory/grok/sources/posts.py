@@ -64,17 +64,18 @@ def post(
         author=one_line(author, MAX_HANDLE_CHARS).lstrip("@") or "unknown",
         created_at=_not_ahead(tell, id, created_at),
         text=kept,
-        url=url if _is_address(url) else "",
+        url=url if _is_address(url, tell) else "",
         lang=lang if _is_tag(lang) else "",
         revision=min(max(revision, 0), FINAL_REVISION - 1),
         edited_at=None if edited_at is None else _not_ahead(tell, id, edited_at),
     )
 
 
-def _is_address(url: str) -> bool:
-    """Return whether a browser may open it."""
+def _is_address(url: str, tell: Teller) -> bool:
+    """Return whether a browser may open it; a file only if the factory itself points at it."""
     told = len(url) <= MAX_URL_CHARS and url.isprintable() and " " not in url
-    return told and url.startswith(("https://", "http://", "file:///"))
+    ours = tell.source.startswith("run:") and url.startswith("file:///")
+    return told and (ours or url.startswith(("https://", "http://")))
 
 
 def _is_tag(lang: str) -> bool:
