@@ -15,6 +15,7 @@ from gigafactory.grok.sources import backoff, reconnect, text
 from gigafactory.grok.sources.backoff import Backoff
 from gigafactory.grok.sources.bluesky_events import event_of
 from gigafactory.grok.sources.markup import text_of
+from gigafactory.grok.sources.streaming import wait_asked_s
 from gigafactory.grok.sources.telling import Teller
 from gigafactory.grok.sources.watch import gathered, merged
 from gigafactory.spec.post import Deletion, Post
@@ -34,6 +35,28 @@ def test_backoff_counts_each_kind_of_failure_by_itself_and_begins_anew() -> None
     assert [waits.rate_s() for _ in range(3)] == [60, 120, 240]
     waits.reset()
     assert (waits.network_s(), waits.server_s(), waits.rate_s()) == (0.0, 5.0, 60.0)
+
+
+@pytest.mark.parametrize(
+    ("header", "value", "wait_s"),
+    [
+        ("Retry-After", "17", 17.0),
+        ("Retry-After", "Fri, 02 Jan 2026 03:05:09 GMT", 9.0),
+        ("x-rate-limit-reset", "1767323160", 60.0),
+        ("RateLimit-Reset", "1767323160", 60.0),
+        ("X-RateLimit-Reset", "2026-01-02T03:06:00Z", 60.0),
+        ("X-RateLimit-Reset", "2026-01-02T03:00:00Z", 0.0),
+        ("Retry-After", "soon", None),
+        ("Retry-After", "9" * 400, None),
+        ("x-rate-limit-reset", "-1", None),
+        ("Server", "1", None),
+    ],
+)
+def test_what_a_server_asks_to_wait_is_understood_in_every_form(
+    header: str, value: str, wait_s: float | None
+) -> None:
+    now = datetime(2026, 1, 2, 3, 5, tzinfo=UTC)
+    assert wait_asked_s({header: value}, now) == wait_s
 
 
 @pytest.mark.parametrize(
