@@ -270,7 +270,7 @@ def _ignored(counts: Counter[tuple[str, Effect]], now: datetime) -> Iterator[tup
     for (source, one), number in counts.items():
         if one in WORDS_OF_IGNORED:
             yield (
-                Incident(source=source, kind=one.value, detail=WORDS_OF_IGNORED[one], at=now),
+                Incident(source=source, kind=one.word, detail=WORDS_OF_IGNORED[one], at=now),
                 number,
             )
 
