@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 NOON = datetime(2026, 11, 20, 12, tzinfo=UTC)
 NUM_WORDS = 60_000
-SYLLABLES = "ba ce di fo gu ha ke li mo nu pa re si to vu ya ze bri cla dro".split()
+SYLLABLES = tuple("ba ce di fo gu ha ke li mo nu pa re si to vu ya ze bri cla dro".split())  # noqa: SIM905
 
 
 def at(seconds: float) -> datetime:
@@ -56,7 +56,7 @@ class Zipf:
     """Draws words of which the r-th is 1/r as frequent as the first (Zipf's law)."""
 
     def __init__(self, seed: int, num_words: int = NUM_WORDS) -> None:
-        self.random = random.Random(seed)
+        self.random = random.Random(seed)  # noqa: S311
         self.words = [word(rank) for rank in range(num_words)]
         self._weights = list(itertools.accumulate(1 / (rank + 1) for rank in range(num_words)))
 
