@@ -32,12 +32,12 @@ Clauses = list[tuple[Occur, Terms]]
 
 
 def relevant(query: Query) -> Terms:
-    """Return what finds posts with any of the words, those that say most of them first."""
+    """Return what finds posts with all phrases or else any of the words, the telling ones first."""
     phrases, loose = _parts(query.words)
     clauses = filters(query) + [(Occur.Must, one) for one in phrases]
     # One flat union: the engine then skips whole blocks that cannot reach the best ten.
     if any_of := [(Occur.Should, term) for forms in loose for term in forms]:
-        clauses.append((Occur.Must, Terms.boolean_query(any_of)))
+        clauses.append((Occur.Should if phrases else Occur.Must, Terms.boolean_query(any_of)))
     return Terms.boolean_query(_never_empty(clauses))
 
 
@@ -91,7 +91,7 @@ def _between(
         FieldType.Integer,
         None if since is None else microseconds(since),
         None if until is None else microseconds(until),
-        include_upper=inclusive,
+        include_upper=inclusive or until is None,
     )
     return [(Occur.Must, Terms.boost_query(asked, 0.0))]
 
