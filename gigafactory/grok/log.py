@@ -139,14 +139,19 @@ class Log:
 
     def statuses(self) -> Sequence[SourceStatus]:
         """Return how each source stood when the writer last wrote, by name."""
-        counts: dict[str, dict[str, int]] = {}
-        for source, kind, count in self._rows("SELECT source, kind, count FROM incidents"):
-            counts.setdefault(source, {})[kind] = count
+        counts = self.incidents()
         rows = self._rows(
             "SELECT source, state, since_us, last_event_us, last_arrival_us, lag_s, posts, detail"
             " FROM sources ORDER BY source"
         )
         return [_status(row, counts.get(row[0], {})) for row in rows]
+
+    def incidents(self) -> dict[str, dict[str, int]]:
+        """Return how often what was met, by source; "log" and "index" are the feed's own."""
+        counts: dict[str, dict[str, int]] = {}
+        for source, kind, count in self._rows("SELECT source, kind, count FROM incidents"):
+            counts.setdefault(source, {})[kind] = count
+        return counts
 
     def live_bytes(self) -> int:
         """Return how much of the file is in use; what was freed is used again first."""

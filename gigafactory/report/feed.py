@@ -66,6 +66,7 @@ def status_json(feed: Feed, now: datetime, writer: int | None) -> dict[str, Any]
     """Return how the feed stands for programs."""
     fresh = feed.freshness(now)
     log = feed.log
+    met = log.incidents() if log else {}
     return {
         "schema": SCHEMA,
         "folder": str(feed.home.folder),
@@ -78,6 +79,7 @@ def status_json(feed: Feed, now: datetime, writer: int | None) -> dict[str, Any]
         "log_bytes": log.live_bytes() if log else 0,
         "index_bytes": _size(feed.home.index),
         "sources": fresh.sources,
+        "incidents": {name: met[name] for name in ("log", "index") if name in met},
     }
 
 
@@ -90,6 +92,11 @@ def status_table(found: Mapping[str, Any], now: datetime) -> Table:
     made = Table(
         title=f"{found['posts']:,} posts in {show(found['log_bytes'], 'B')},"
         f" index {show(found['index_bytes'], 'B')}, {behind:,} changes behind"
+        + "".join(
+            f"; {name}: {kind} {number}"
+            for name, kinds in found["incidents"].items()
+            for kind, number in kinds.items()
+        )
         + (f"; written by process {found['writer_pid']}" if found["writer_pid"] else ""),
         title_justify="left",
     )

@@ -119,7 +119,9 @@ def test_no_text_reaches_a_parser_of_queries(feed: Feed, text: str) -> None:
     feed.search(Query(words=text, newest_first=True))
 
 
-@pytest.mark.parametrize("text", ['a AND (b', 'stems:x', '"', '*', '[a TO b]', "\0", "^2 ~ \\", "日"])
+@pytest.mark.parametrize(
+    "text", ["a AND (b", "stems:x", '"', "*", "[a TO b]", "\0", "^2 ~ \\", "日"]
+)
 def test_signs_of_a_query_language_are_only_signs(feed: Feed, text: str) -> None:
     feed.search(Query(words=text))
 
@@ -161,7 +163,9 @@ def test_an_index_resumes_at_exactly_the_place_it_had_committed(tmp_path: Path) 
     assert again._index.searcher().num_docs == len(POSTS) - 1 + 1 + 1, "posts and one mark"
 
 
-@pytest.mark.parametrize("damage", ["missing", "torn", "empty", "another log", "pointer"])
+@pytest.mark.parametrize(
+    "damage", ["missing", "torn", "empty", "mixed up", "no positions", "another log", "pointer"]
+)
 def test_an_index_of_no_use_is_made_anew_from_the_log_and_that_is_told(
     tmp_path: Path, damage: str, caplog: pytest.LogCaptureFixture
 ) -> None:
@@ -176,6 +180,13 @@ def test_an_index_of_no_use_is_made_anew_from_the_log_and_that_is_told(
             file.write_bytes(file.read_bytes()[:-9])
     elif damage == "empty":
         (generation / "meta.json").write_text("")
+    elif damage == "mixed up":  # shows only when hits are read
+        for file in generation.glob("*.store"):
+            file.write_bytes(bytes(255 - byte for byte in file.read_bytes()[:20])
+                             + file.read_bytes()[20:])  # fmt: skip
+    elif damage == "no positions":
+        for file in generation.glob("*.pos"):
+            file.unlink()
     elif damage == "another log":
         shutil.rmtree(generation)
         TantivyIndex(generation, "other", make=True).commit(3)

@@ -100,7 +100,9 @@ TIMES = st.none() | st.datetimes(datetime(2020, 1, 1), datetime(2026, 1, 1)).map
 )
 
 
-@given(words=HANDLES, authors=HANDLES, excluded=HANDLES, since=TIMES, as_of=TIMES, new=st.booleans())
+@given(
+    words=HANDLES, authors=HANDLES, excluded=HANDLES, since=TIMES, as_of=TIMES, new=st.booleans()
+)
 def test_a_query_that_is_written_out_is_read_as_the_same(
     words: tuple[str, ...], authors: tuple[str, ...], excluded: tuple[str, ...],
     since: datetime | None, as_of: datetime | None, new: bool,
