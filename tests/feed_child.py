@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING
 from gigafactory.grok.home import FeedHome, writing
 from gigafactory.grok.ingest import Ingest, utc_now
 from gigafactory.grok.keeper import Keeper
-from gigafactory.spec.post import Batch, Change, Deletion, Post
+from gigafactory.spec.post import Batch, Change, Post
 from tests.made_posts import batch, deletion, post, word
 
 if TYPE_CHECKING:
@@ -29,7 +29,7 @@ SOURCE = "made"
 
 def changes(seed: int, number: int) -> list[Change]:
     """Return what batch `number` changes: new posts, edits and deletions of earlier ones."""
-    chance = random.Random(seed * 1_000_003 + number)
+    chance = random.Random(seed * 1_000_003 + number)  # noqa: S311
     made: list[Change] = [
         post(f"{number}-{n}", f"{text_of(number, n)} first", source=SOURCE, revision=number)
         for n in range(POSTS)
@@ -57,9 +57,9 @@ def standing(seed: int, batches: int) -> dict[str, Post]:
     for number in range(batches):
         for change in changes(seed, number):
             before = held.get(change.id)
-            if before is None or change.revision > before.revision:
-                held[change.id] = change
-            elif change.revision == before.revision and not isinstance(before, Deletion):
+            higher = before is None or change.revision > before.revision
+            same = before is not None and change.revision == before.revision
+            if higher or (same and isinstance(before, Post)):
                 held[change.id] = change
     return {one: change for one, change in held.items() if isinstance(change, Post)}
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import random
 import signal
 import subprocess
 import sys
@@ -16,11 +15,12 @@ from gigafactory.spec.post import Post, Query
 from tests.feed_child import SOURCE, standing
 
 if TYPE_CHECKING:
+    import random
     from pathlib import Path
 
 
 def killed(folder: Path, seed: int, chance: random.Random) -> int:
-    """Let a writer go on in a folder, kill it at a random moment, return its last acknowledgement."""
+    """Let a writer go on in a folder, kill it at a random moment; return what it acknowledged."""
     command = (sys.executable, "-m", "tests.feed_child", str(folder), str(seed))
     with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as child:
         assert child.stdout

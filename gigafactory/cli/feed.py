@@ -9,14 +9,14 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from gigafactory.errors import GigafactoryError, MissingExtra, SpecError
+from gigafactory.errors import MissingExtra, SpecError
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
 
     from gigafactory.grok.doors import Source
     from gigafactory.grok.ingest import Totals
-    from gigafactory.grok.log import Log
+    from gigafactory.grok.registry import Reading
     from gigafactory.grok.upkeep import Retention
 
 BULK_COMMIT_S = 5.0  # nobody waits for the first post of a file
@@ -83,10 +83,10 @@ def add(
     _tell(every, as_json=as_json)
 
 
-def _lines(file: Path, source: str, log: Log) -> Sequence[Source]:
+def _lines(file: Path, source: str, log: Reading) -> Sequence[Source]:
     from gigafactory.grok.sources.lines import LinesSource
 
-    return [LinesSource(file, source, find=log.post)]
+    return [LinesSource(file, source, find=lambda key: log().post(key))]
 
 
 @feed.command("status")
@@ -138,7 +138,9 @@ def _retention(keep: str | None, keep_bytes: str | None) -> Retention:
 
 
 def _ingested(
-    sources: Callable[[Log], Sequence[Source]], retention: Retention | None, commit_s: float | None
+    sources: Callable[[Reading], Sequence[Source]],
+    retention: Retention | None,
+    commit_s: float | None,
 ) -> Totals:
     """Read sources into the feed to their end, or until a signal asks for the end."""
     import asyncio
@@ -151,14 +153,12 @@ def _ingested(
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(message)s")
     logging.getLogger("httpx").setLevel(logging.WARNING)
     home = feed_home()
+    kept: list[Keeper] = []
+    read = sources(lambda: kept[0].log)  # a mistake in them is told before anything is opened
 
     async def go() -> Totals:
         keeper = Keeper(home, utc_now, retention)
-        try:
-            read = sources(keeper.log)
-        except GigafactoryError:
-            keeper.close()
-            raise
+        kept.append(keeper)
         ingest = Ingest(keeper, read, commit_s=commit_s or COMMIT_S)
         _end_on_signals(asyncio.get_running_loop(), ingest.stop)
         return await ingest.run()

@@ -113,7 +113,8 @@ class Embedder:
         """Return one vector of length 1 for each text, as [text, 384]."""
         import numpy as np
 
-        hashes = [hashlib.blake2b(text.encode("utf-8", "replace"), digest_size=16).digest()
+        texts = [text.encode("utf-8", "replace").decode() for text in texts]
+        hashes = [hashlib.blake2b(text.encode(), digest_size=16).digest()
                   for text in texts]  # fmt: skip
         with self._lock:
             found = {one: self._known[one] for one in hashes if one in self._known}

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Final
 
 from gigafactory.errors import CatalogError, SpecError
 from gigafactory.grok import generations
-from gigafactory.grok.generations import CURRENT, IndexReader
+from gigafactory.grok.generations import IndexReader
 from gigafactory.grok.home import writer_pid, writing
 from gigafactory.grok.index import catch_up
 from gigafactory.grok.log import Log
@@ -89,7 +89,7 @@ class Feed:
                 raise
             _log.warning("the index is made anew from the log: %s", error)
         self._index = None
-        (self.home.index / CURRENT).unlink(missing_ok=True)
+        generations.abandon(self.home.index)
         _bring_up(self.home, self.log)
         again = self._reader()
         return [] if again is None else again.search(query)

@@ -72,19 +72,21 @@ class TantivyIndex:
             fresh: Keys the index surely does not hold: nothing is looked for to be replaced,
                 which is a third faster.
         """
-        writer = self._writing()
-        for change in changes:
-            if change.key not in fresh:
-                writer.delete_documents_by_term("key", key_term(change.key))
-            if isinstance(change, Post):
-                writer.add_document(post_document(change))
+        with damage_told(self.folder):
+            writer = self._writing()
+            for change in changes:
+                if change.key not in fresh:
+                    writer.delete_documents_by_term("key", key_term(change.key))
+                if isinstance(change, Post):
+                    writer.add_document(post_document(change))
 
     def commit(self, sequence: int) -> None:
         """Make all that was applied searchable and durable, as of place `sequence` of the log."""
-        writer = self._writing()
-        writer.delete_documents_by_term("mark", MARK)
-        writer.add_document(mark_document(sequence, self._log))
-        writer.commit()
+        with damage_told(self.folder):
+            writer = self._writing()
+            writer.delete_documents_by_term("mark", MARK)
+            writer.add_document(mark_document(sequence, self._log))
+            writer.commit()
         self._reload()
 
     def sequence(self) -> int:
@@ -110,8 +112,8 @@ class TantivyIndex:
         """End writing; what was not committed is left to the log."""
         writer, self._writer = self._writer, None
         if writer is not None:
-            with contextlib.suppress(ValueError):  # a writer that failed has nothing to wait for
-                writer.rollback()
+            with contextlib.suppress(CatalogError), damage_told(self.folder):
+                writer.rollback()  # one that failed has nothing to wait for
                 writer.wait_merging_threads()
 
     def _relevant(self, query: Query) -> Sequence[tuple[PostKey, float]]:
@@ -166,15 +168,19 @@ class TantivyIndex:
 
 @contextlib.contextmanager
 def damage_told(folder: Path) -> Iterator[None]:
-    """Turn what the engine says of files it cannot read into one line.
+    """Turn what the engine says of files it cannot read or write into one line.
+
+    It raises `ValueError`; where damage surprises it, it panics, which no `Exception` is.
 
     Raises:
         CatalogError: Names the folder.
     """
     try:
         yield
-    except (ValueError, OSError) as error:
-        raise CatalogError(f"{folder}: cannot be read as an index: {error}") from None
+    except BaseException as error:
+        if isinstance(error, ValueError | OSError) or type(error).__name__ == "PanicException":
+            raise CatalogError(f"{folder}: the index failed: {error}") from None
+        raise
 
 
 def catch_up(index: PostIndex, log: Log, *, budget_s: float | None = None) -> bool:

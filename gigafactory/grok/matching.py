@@ -98,6 +98,7 @@ def _between(
 
 def _parts(text: str) -> tuple[Sequence[Terms], Sequence[Sequence[Terms]]]:
     """Return quoted phrases, and for each telling word outside of them the terms it may be."""
+    text = analysis.whole(text)
     phrases = [_phrase(found) for found in map(analysis.words, _QUOTED.findall(text)) if found]
     rest = _QUOTED.sub(" ", text)
     loose = [_word(word) for word in analysis.telling(analysis.words(rest))]
@@ -118,7 +119,7 @@ def _word(word: str) -> list[Terms]:
 
 
 def _term(field: str, value: str, option: str = "basic") -> Terms:
-    return Terms.term_query(schema(), field, value, option)
+    return Terms.term_query(schema(), field, analysis.whole(value), option)
 
 
 def _never_empty(clauses: Clauses) -> Clauses:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
@@ -10,12 +11,13 @@ from typing import TYPE_CHECKING, Final
 from gigafactory.errors import SpecError
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Mapping, Sequence
+    from collections.abc import Iterable, Mapping, Sequence
 
     from gigafactory.grok.doors import Source
     from gigafactory.grok.log import Log
     from gigafactory.grok.sources.stored import Kept
 
+Reading = Callable[[], "Log"]
 NAMES: Final = ("bluesky", "x", "mastodon:HOST", "file:PATH", "run:FOLDER")
 X_TOKEN: Final = "X_BEARER_TOKEN"  # noqa: S105 - the name of a variable
 MASTODON_TOKEN: Final = "MASTODON_TOKEN"  # noqa: S105
@@ -38,13 +40,14 @@ class Options:
     environ: Mapping[str, str] = field(default_factory=lambda: os.environ)
 
 
-def sources_of(names: Sequence[str], options: Options, log: Log) -> Sequence[Source]:
+def sources_of(names: Sequence[str], options: Options, log: Reading) -> Sequence[Source]:
     """Return the sources that are named.
 
     Args:
         names: As in `NAMES`; none twice.
         options: What is asked of them.
-        log: Tells which posts are kept, so that deletions find them.
+        log: Gives the log once it is open: it tells which posts are kept, so that deletions find
+            them.
 
     Raises:
         SpecError: A name is unknown or given twice, or what its source needs is missing.
@@ -58,7 +61,7 @@ def sources_of(names: Sequence[str], options: Options, log: Log) -> Sequence[Sou
     return tuple(made.values())
 
 
-def _source(name: str, options: Options, log: Log) -> Source:
+def _source(name: str, options: Options, log: Reading) -> Source:
     kind, _, rest = name.partition(":")
     make = _MAKERS.get(kind)
     if make is None or bool(rest) != (kind in {"mastodon", "file", "run"}):
@@ -68,7 +71,7 @@ def _source(name: str, options: Options, log: Log) -> Source:
     return make(rest, options, log)
 
 
-def _bluesky(_rest: str, options: Options, log: Log) -> Source:
+def _bluesky(_rest: str, options: Options, log: Reading) -> Source:
     from gigafactory.grok.sources.bluesky import ENDPOINTS, BlueskySource
 
     return BlueskySource(
@@ -76,7 +79,7 @@ def _bluesky(_rest: str, options: Options, log: Log) -> Source:
     )
 
 
-def _x(_rest: str, options: Options, log: Log) -> Source:
+def _x(_rest: str, options: Options, log: Reading) -> Source:
     from gigafactory.grok.sources.x import XSource
     from gigafactory.grok.sources.x_rules import Rule
 
@@ -86,26 +89,26 @@ def _x(_rest: str, options: Options, log: Log) -> Source:
     return XSource(token=token, rules=tuple(map(Rule, options.x_rules)), kept=_kept(log))
 
 
-def _mastodon(host: str, options: Options, log: Log) -> Source:
+def _mastodon(host: str, options: Options, log: Reading) -> Source:
     from gigafactory.grok.sources.mastodon import MastodonSource
 
     token = options.environ.get(MASTODON_TOKEN, "").strip()
     return MastodonSource(host=host, token=token, kept=_kept(log))
 
 
-def _file(path: str, _options: Options, log: Log) -> Source:
+def _file(path: str, _options: Options, log: Reading) -> Source:
     from gigafactory.grok.sources.lines import LinesSource
 
-    return LinesSource(Path(path), find=log.post)
+    return LinesSource(Path(path), find=lambda key: log().post(key))
 
 
-def _run(folder: str, _options: Options, _log: Log) -> Source:
+def _run(folder: str, _options: Options, _log: Reading) -> Source:
     from gigafactory.grok.sources.runs import RunSource
 
     return RunSource(Path(folder))
 
 
-_MAKERS: Final[dict[str, Callable[[str, Options, Log], Source]]] = {
+_MAKERS: Final[dict[str, Callable[[str, Options, Reading], Source]]] = {
     "bluesky": _bluesky,
     "x": _x,
     "mastodon": _mastodon,
@@ -114,7 +117,7 @@ _MAKERS: Final[dict[str, Callable[[str, Options, Log], Source]]] = {
 }
 
 
-def _kept(log: Log) -> Callable[[str, str], Iterable[Kept]]:
+def _kept(log: Reading) -> Callable[[str, str], Iterable[Kept]]:
     from gigafactory.grok.sources.stored import Kept
 
-    return lambda source, prefix: [Kept(*one) for one in log.kept(source, prefix)]
+    return lambda source, prefix: [Kept(*one) for one in log().kept(source, prefix)]

@@ -122,11 +122,12 @@ def totals_line(totals: Totals) -> str:
 
 
 def _cells(one: SourceStatus, now: datetime) -> tuple[str, ...]:
+    reading = one.state != "stopped"
     met = ", ".join(f"{kind} {number}" for kind, number in sorted(one.incidents.items()))
     return (
         one.source, one.state, age(one.since, now), f"{one.posts:,}",
         age(one.last_event_at, now) if one.last_event_at else "",
-        f"{one.lag_s:.1f} s" if one.lag_s is not None and one.state != "stopped" else "", met, one.detail,
+        f"{one.lag_s:.1f} s" if one.lag_s is not None and reading else "", met, one.detail,
     )  # fmt: skip
 
 

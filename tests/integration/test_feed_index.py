@@ -124,6 +124,7 @@ def test_no_text_reaches_a_parser_of_queries(feed: Feed, text: str) -> None:
 )
 def test_signs_of_a_query_language_are_only_signs(feed: Feed, text: str) -> None:
     feed.search(Query(words=text))
+    feed.search(Query(words=f'"{text}"', authors=(text,), sources=(text,), newest_first=True))
 
 
 def test_an_edit_replaces_and_a_deletion_removes(tmp_path: Path) -> None:

@@ -134,7 +134,7 @@ def test_any_order_of_the_same_changes_leaves_the_same_posts(
         else post(one, f"text {n}", revision=n, edited=n if kind == "edit" else None)
         for n, (one, kind) in enumerate(told)
     ]
-    mixed = random.Random(seed).sample(changes, len(changes))
+    mixed = random.Random(seed).sample(changes, len(changes))  # noqa: S311
     assert _left(changes, 1) == _left(mixed, 3) == _left([*mixed, *changes], 2)
 
 
@@ -151,7 +151,7 @@ def _left(changes: list[Change], size: int) -> list[tuple[str, int, str | None]]
 
 
 def test_the_number_of_posts_of_a_source_is_always_what_stands(log: LogWriter) -> None:
-    chance = random.Random(4)
+    chance = random.Random(4)  # noqa: S311
     for revision in range(60):
         one, source = str(chance.randrange(12)), chance.choice("xy")
         change: Change = post(one, revision=revision, source=source)
@@ -171,7 +171,7 @@ def test_no_file_holds_the_words_of_deleted_and_edited_posts(tmp_path: Path) -> 
     ]
     for begin in range(0, 1200, 100):
         log.write([batch(*posts[begin : begin + 100])], NOON)
-    chance = random.Random(8)
+    chance = random.Random(8)  # noqa: S311
     gone = chance.sample(range(1200), 500)
     for begin in range(0, 500, 50):
         changes: list[Change] = [
