@@ -91,6 +91,7 @@ class TantivyIndex:
 
     def sequence(self) -> int:
         """Return the place of the log up to which all is committed; 0 of an empty index."""
+        self._follow()
         return self._mark() or 0
 
     def search(self, query: Query) -> Sequence[tuple[PostKey, float]]:

@@ -69,19 +69,21 @@ def test_odd_texts_are_embedded(embedder: Embedder) -> None:
 def test_meaning_lifts_a_post_that_words_rank_low(tmp_path: Path, embedder: Embedder) -> None:
     home = FeedHome(tmp_path)
     keeper = Keeper(home, lambda: NOON)
-    decoys = [post(f"d{n}", f"bank bank river bank {n}") for n in range(3)]
-    wanted = post("w", "The bank raised interest rates on savings accounts for its customers.")
+    decoys = [post(f"d{n}", f"launch party, launch sale, launch lunch {n}") for n in range(3)]
+    wanted = post(
+        "w", "After long preparation came the launch of a rocket that carried astronauts to orbit."
+    )
     keeper.write([batch(*decoys, wanted)])
     keeper.close()
     feed = Feed(home)
-    query = Query(words="money kept at a bank")
+    query = Query(words="spacecraft launch")
     by_words = [hit.post.id for hit in feed.search(query)]
     assert by_words[-1] == "w"
     reranked = Reranked(feed, embedder).search(query)
     assert [hit.post.id for hit in reranked].index("w") < 3
     assert [hit.score for hit in reranked] == sorted((h.score for h in reranked), reverse=True)
-    assert len(Reranked(feed, embedder).search(Query(words="bank", limit=2))) == 2
-    newest = Query(words="bank", newest_first=True)
+    assert len(Reranked(feed, embedder).search(Query(words="launch", limit=2))) == 2
+    newest = Query(words="launch", newest_first=True)
     assert Reranked(feed, embedder).search(newest) == feed.search(newest)
 
 
