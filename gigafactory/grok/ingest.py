@@ -142,7 +142,7 @@ class Ingest:
         self._commit_at = loop.time() + self._commit_s
         while not (self._over and not len(self._inbox)):
             await self._inbox.arrival(self._commit_at - loop.time())
-            if not self._inbox.full and not self._over:
+            if self._inbox.num_changes < GROUP and not self._over:
                 await asyncio.sleep(GATHER_S)
             await self._persist(await self._inbox.take(GROUP))
             if loop.time() >= self._commit_at:

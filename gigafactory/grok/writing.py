@@ -97,19 +97,17 @@ class LogWriter(Log):
         Raises:
             sqlite3.OperationalError: The disk is full or fails; nothing was written.
         """
-        changes = [change for batch in batches for change in batch.changes]
-        before = held_under(
-            self._connection, {change.key for change in changes}, self._one_at_a_time
-        )
+        changes = [(change.key, change) for batch in batches for change in batch.changes]
+        before = held_under(self._connection, {key for key, _ in changes}, self._one_at_a_time)
         folded = _Folded(dict(before))
-        for change in changes:
-            folded.add(change)
+        for key, change in changes:
+            folded.add(key, change)
         after = folded.after
         with self._transaction():
             first = self._replace(before, after, now)
             self._raise(folded.raised)
             self._count_posts(before, after, now)
-            for batch in batches:
+            for batch in {batch.source: batch for batch in batches}.values():
                 self._move(batch, now)
             for name, standing in (standings or {}).items():
                 self._stand(name, standing)
@@ -187,13 +185,11 @@ class LogWriter(Log):
         old = [key for key in after if key in before]
         self._connection.executemany("DELETE FROM posts WHERE source = ? AND id = ?", old)
         arrived_us = microseconds(now)
-        self._connection.executemany(
-            INSERT,
-            (
-                (place, *_row(change, gone, arrived_us))
-                for place, change in enumerate(after.values(), first + 1)
-            ),
-        )
+        rows = [
+            (place, *_row(change, gone, arrived_us))
+            for place, change in enumerate(after.values(), first + 1)
+        ]
+        self._connection.executemany(INSERT, rows)
         self._note("sequence", first + len(after))
         if any(before[key].post for key in old) and self.erased_since() is None:
             self._note("erased_since_us", arrived_us)
@@ -264,9 +260,8 @@ class _Folded:
     raised: dict[PostKey, int] = field(default_factory=dict)
     counts: Counter[tuple[str, Effect]] = field(default_factory=Counter)
 
-    def add(self, change: Change) -> None:
-        """Take in the next change."""
-        key = change.key
+    def add(self, key: PostKey, change: Change) -> None:
+        """Take in the next change, which is to what stands under a key."""
         held = self.held.get(key)
         one = effect(held, change)
         self.counts[change.source, one] += 1
@@ -280,7 +275,7 @@ class _Folded:
         self.after.pop(key, None)  # so that it comes last
         self.raised.pop(key, None)
         if isinstance(change, Post):
-            post = merged(held, change)
+            post = change if held is None else merged(held, change)
             self.held[key], self.after[key] = Held(post.revision, Gone.NOT, post), post
         else:
             self.held[key], self.after[key] = Held(change.revision, Gone.DELETED, None), change
