@@ -1,6 +1,6 @@
 """Processes of the live benchmark of the feed: one that writes, some that read, one that looks on.
 
-Run as `python -m tests.feed_load write|read|watch FOLDER SECONDS RATE`; each prints one line of JSON.
+Run as `python -m tests.feed_load write|read|watch FOLDER SECONDS RATE`; each prints JSON.
 Times are of the machine's monotonic clock, which all processes share.
 """
 
