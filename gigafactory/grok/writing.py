@@ -12,11 +12,11 @@ import os
 import sqlite3
 import uuid
 from collections import Counter
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final, NamedTuple
 
 from gigafactory.errors import CatalogError
-from gigafactory.grok.fold import Effect, Gone, Held, effect, merged
+from gigafactory.grok.fold import Effect, Folded, Gone, Held
 from gigafactory.grok.log import (
     BUSY_S,
     COLUMNS,
@@ -99,7 +99,7 @@ class LogWriter(Log):
         """
         changes = [(change.key, change) for batch in batches for change in batch.changes]
         before = held_under(self._connection, {key for key, _ in changes}, self._one_at_a_time)
-        folded = _Folded(dict(before))
+        folded = Folded(dict(before))
         for key, change in changes:
             folded.add(key, change)
         after = folded.after
@@ -249,36 +249,6 @@ class LogWriter(Log):
 
     def _note(self, name: str, value: int | None) -> None:
         self._connection.execute("REPLACE INTO meta VALUES (?, ?)", (name, value))
-
-
-@dataclass(slots=True)
-class _Folded:
-    """What changes come to: what stands under altered keys, and what only rose in revision."""
-
-    held: dict[PostKey, Held]
-    after: dict[PostKey, Change] = field(default_factory=dict)
-    raised: dict[PostKey, int] = field(default_factory=dict)
-    counts: Counter[tuple[str, Effect]] = field(default_factory=Counter)
-
-    def add(self, key: PostKey, change: Change) -> None:
-        """Take in the next change, which is to what stands under a key."""
-        held = self.held.get(key)
-        one = effect(held, change)
-        self.counts[change.source, one] += 1
-        if one.alters:
-            self._alter(key, held, change)
-        elif one is Effect.REPEATED and held and change.revision > held.revision:
-            self.held[key] = held._replace(revision=change.revision)
-            self.raised[key] = change.revision
-
-    def _alter(self, key: PostKey, held: Held | None, change: Change) -> None:
-        self.after.pop(key, None)  # so that it comes last
-        self.raised.pop(key, None)
-        if isinstance(change, Post):
-            post = change if held is None else merged(held, change)
-            self.held[key], self.after[key] = Held(post.revision, Gone.NOT, post), post
-        else:
-            self.held[key], self.after[key] = Held(change.revision, Gone.DELETED, None), change
 
 
 def _ignored(counts: Counter[tuple[str, Effect]], now: datetime) -> Iterator[tuple[Incident, int]]:

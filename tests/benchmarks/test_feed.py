@@ -26,7 +26,7 @@ from gigafactory.grok.keeper import Keeper
 from gigafactory.grok.sources.lines import LinesSource
 from gigafactory.spec.post import Query
 from tests.feed_killed import check, killed
-from tests.made_posts import Zipf, at
+from tests.made_posts import NUM_FUNCTION_WORDS, Zipf, at
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -116,11 +116,12 @@ def _waits_s(writer: dict[str, Any], seen: list[tuple[float, int]]) -> np.ndarra
     return waits
 
 
-def test_queries_of_a_feed_at_rest(benchmark: BenchmarkFixture, folder: Path) -> None:
+@pytest.mark.parametrize("beyond", [0, NUM_FUNCTION_WORDS], ids=["any words", "telling words"])
+def test_queries_of_a_feed_at_rest(benchmark: BenchmarkFixture, folder: Path, beyond: int) -> None:
     from gigafactory.grok.feed import Feed
 
     feed = Feed(FeedHome(folder))
-    texts = iter(Zipf(5).texts(100_000, 3))
+    texts = iter(Zipf(5).texts(100_000, 3, beyond=beyond))
     benchmark(lambda: feed.search(Query(words=next(texts))))
 
 
