@@ -8,6 +8,7 @@ them again. `secure_delete` overwrites erased words with zeros; `checkpoint` emp
 from __future__ import annotations
 
 import contextlib
+import itertools
 import os
 import sqlite3
 import uuid
@@ -38,7 +39,10 @@ if TYPE_CHECKING:
 
 CACHE_KIB: Final = 65_536
 WAL_PAGES: Final = 4_000  # 16 MB before pages move from the WAL into the file
-INSERT: Final = f"INSERT INTO posts (sequence, {COLUMNS}) VALUES (?{',?' * 11})"  # noqa: S608
+ROW: Final = f"(?{',?' * 11})"
+INSERT: Final = f"INSERT INTO posts (sequence, {COLUMNS}) VALUES {ROW}"  # noqa: S608
+ROWS_AT_ONCE: Final = 250
+INSERT_MANY: Final = INSERT + f", {ROW}" * (ROWS_AT_ONCE - 1)
 WORDS_OF_IGNORED: Final = {
     Effect.LATE: "older than what the log holds",
     Effect.MALFORMED: "cannot be stored: no whole characters, or a revision beyond 64 bits",
@@ -189,11 +193,23 @@ class LogWriter(Log):
             (place, *_row(change, gone, arrived_us))
             for place, change in enumerate(after.values(), first + 1)
         ]
-        self._connection.executemany(INSERT, rows)
+        self._insert(rows)
         self._note("sequence", first + len(after))
         if any(before[key].post for key in old) and self.erased_since() is None:
             self._note("erased_since_us", arrived_us)
         return first
+
+    def _insert(self, rows: list[tuple[object, ...]]) -> None:
+        """Insert rows, hundreds by one statement.
+
+        The interpreter lock is let go once a statement: row by row, a source that parses on
+        another thread would have it each time for its whole interval.
+        """
+        whole = len(rows) - len(rows) % ROWS_AT_ONCE
+        for begin in range(0, whole, ROWS_AT_ONCE):
+            some = rows[begin : begin + ROWS_AT_ONCE]
+            self._connection.execute(INSERT_MANY, list(itertools.chain.from_iterable(some)))
+        self._connection.executemany(INSERT, rows[whole:])
 
     def _raise(self, revisions: dict[PostKey, int]) -> None:
         """Note that posts, as they stand, were told again with higher revisions."""
