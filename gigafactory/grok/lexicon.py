@@ -21,7 +21,8 @@ FUNCTION: Final = frozenset(
     everything nothing else much many lot lots bit rather quite almost nearly around roughly
     approximately precisely ok okay hey hi yes well oh like because while whether though although
     however therefore am pm e.g i.e etc vs re latest newest recent recently today's yesterday's
-    according exact come grok feed post posts tweet tweets""".split()
+    according exact come grok near across along behind beside outside inside around beyond despite
+    towards toward upon amid opposite throughout feed post posts tweet tweets""".split()
 )
 AUXILIARY: Final = frozenset(
     """be am is are was were been being do does did done doing have has had having will would shall
@@ -30,6 +31,62 @@ AUXILIARY: Final = frozenset(
     cannot couldn't mightn't mustn't isnt arent wasnt werent dont doesnt didnt havent hasnt wont
     wouldnt cant couldnt i'm it's he's she's we're they're you're i've we've they've i'll we'll
     it'll they'll that's there's what's who's where's when's how's let's im ive""".split()
+)
+# Verbs of news and notices: a post often says the same by another one, or by none at all.
+VERBS: Final = frozenset(
+    """accept achieve acquire add address adopt agree aim allow appear apply appoint approve arrest
+    arrive ask attend award back ban beat become begin belong blame block boost break bring build buy
+    buys cancel carry catch cause celebrate change charge choose clean clear climb close collapse
+    collect come complete conclude connect contain continue cost cover crash create cross cut damage
+    deal decide declare delay delete deliver demand demolish deny depart deploy destroy develop die
+    discover display donate draw drive drop earn eat elect employ enable end enter escape establish
+    evacuate exceed expand expire explain explode face fail fall feature feel fight fill find fine
+    finish fire fit fix flee flood fly follow force form found fund gain gather generate give grow
+    halt handle head hear help hire hit hold host hurt improve increase injure inspect install
+    interrupt introduce invest invite join jump keep kill kick knock land last launch lead leave lift
+    like limit live locate lose love lower make manage mark measure meet mend merge miss move need
+    notice occur offer open operate opened order organise organize own paint pass pause pay perform
+    plant play please pledge postpone predict prefer prepare present prevent produce promise propose
+    protest prove provide publish pull push put quit raise reach receive recommend record recover
+    recruit reduce refuse register reject release relocate remain remove rename renovate reopen repair
+    replace reply request require rescue resign restart restore resume retire return reveal ride ring
+    rise run save schedule score seek select sell send serve set share shoot show shut sign sing sink
+    sit slow speak spend spill split sponsor spot spread stage stand start stay steal step stick stop
+    strike struck study submit suffer suggest support suspend swim switch take talk tear test threaten
+    throw track trade train travel trigger turn unveil upgrade visit vote wait walk warn wash watch
+    weigh welcome win work write""".split()
+)
+OPINION: Final = frozenset(
+    """think opinion feel believe recommend predict prediction rumour rumor rumours rumors guess hope
+    hoping wish suspect speculate speculation want prefer favourite favorite suggest""".split()
+)
+SPEECH: Final = frozenset(
+    """say said says post posted posts write wrote written tweet tweeted tweets share shared announce
+    announced mention mentioned report reported think thinks thought claim claimed reply replied
+    recommend recommended promise promised predict predicted talk talking up saying posting complain
+    complained ask asked suggest suggested""".split()
+)
+# Verbs that the kind of thing asked for implies: a price is what something costs.
+IMPLIED: Final = {
+    "money": "cost pay spend charge price worth buy sell budget fund",
+    "duration": "last take continue run stay remain keep wait",
+    "time": "take happen occur hold go come due schedule plan",
+    "place": "take happen occur hold locate find situate base go meet see get stage",
+    "count": "there exist contain have hold count",
+    "reason": "happen cause", "name": "call name", "person": "be",
+    "clock": "take happen hold", "day": "take happen hold", "open": "happen go say announce",
+    "temperature": "reach hit record measure get", "speed": "reach hit go travel",
+    "number": "reach hit record measure get", "length": "reach measure stretch run",
+    "mass": "weigh", "score": "end finish be", "percent": "reach hit", "frequency": "run go happen",
+}  # fmt: skip
+# Words that may begin a question before it asks.
+LEADS: Final = (
+    r"(?:hey|hi|hello|ok|okay|please|so|well|um|and|also|but|grok|@grok)[,!.]?\s+",
+    r"(?:can|could|would|will) (?:you|u|someone|anyone) (?:please )?"
+    r"(?:tell me|say|explain|check|find out|look up|let me know)\s+",
+    r"(?:do|does) (?:you|anyone|anybody|someone) know\s+",
+    r"(?:i (?:want|need|would like|'d like) to know|i wonder|i was wondering|any idea|tell me"
+    r"|let me know|find out|show me|remind me)\s+",
 )
 # Words that say little of which thing is meant: missing them in a post costs little.
 LIGHT: Final = frozenset(
@@ -50,6 +107,11 @@ NEGATIONS: Final = frozenset(
     doesnt didn't didnt isn't isnt aren't arent wasn't wasnt weren't werent won't wont wouldn't
     wouldnt shouldn't couldn't couldnt haven't havent hasn't hasnt hadn't hadnt unable fails failed
     denies denied deny false untrue fake hoax""".split()
+)
+# Words that say that something does not go on: they answer "why is it not...".
+FAILING: Final = frozenset(
+    """close closed cancel suspend stop fail halt delay postpone break broken down offline outage
+    withdraw scrap ban block miss late off""".split()
 )
 # Who says so is not sure of it, or it is no statement of what is.
 HEARSAY: Final = frozenset(
@@ -179,8 +241,8 @@ SYNONYMS: Final = (
     "postpone delay reschedule move push defer late", "delay late behind hold", "suspend halt pause stop",
     "happen occur place", "hold host stage run organise organize", "continue last run until", "expire end lapse",
     # winning, losing, sport
-    "win winner victory champion triumph beat defeat gold", "win title trophy champion prize", "win clinch secure claim land",
-    "finish place come", "score goal net", "lose loss defeat beaten", "match game fixture tie", "race run marathon 10k 5k",
+    "win winner victory champion triumph beat defeat gold", "win first", "second runnerup silver",  "win title trophy champion prize", "win clinch secure claim land",
+    "finish place come", "score goal net", "lose loss defeat beaten", "match game fixture tie", "race run", "race marathon", "race 10k 5k",
     "player athlete footballer", "coach manager trainer", "team side club squad", "tournament championship cup contest competition",
     "record best fastest", "final grand-final", "draw tie", "medal podium", "join sign transfer move", "crowd attendance fans spectators",
     # money and trade
@@ -198,13 +260,13 @@ SYNONYMS: Final = (
     "retire retirement", "hire recruit appoint employ", "appoint name appointed elect choose", "elect vote election", "replace succeed successor substitute",
     "fire sack dismiss layoff axe", "visit tour attend", "attend attendance turnout turn show join", "travel trip journey ride", "meet meeting gather",
     "marry wedding married wed", "born birth", "move relocate", "welcome greet", "volunteer helper", "lead head run chair", "ceo chief boss head",
-    "founder found start establish set", "mayor council leader", "queue line wait", "guest visitor", "student pupil", "teacher tutor", "kid child children",
+    "founder found start establish set", "council councillor", "give donate get receive present grant", "lend loan", "queue line wait", "guest visitor", "student pupil", "teacher tutor", "kid child children",
     "resident local neighbour", "boss manager", "doctor physician medic", "police officer cop", "firefighter fire crew brigade", "winner recipient",
     "judge court ruling rule", "lawyer attorney solicitor", "reporter journalist", "captain skipper", "owner own", "author writer write", "crew staff team",
     # harm and rescue
     "injure injury hurt wound casualty", "kill die death fatal fatality", "kill murder", "crash collision collide accident hit pile-up", "derail derailment",
     "fire blaze burn wildfire", "explosion explode blast", "flood flooding floodwater water", "earthquake quake tremor", "storm hurricane gale",
-    "outage blackout powercut offline down", "leak spill", "damage destroy wreck", "collapse fall", "rescue save evacuate pull", "evacuate evacuation clear",
+    "outage blackout powercut", "outage offline down", "leak spill", "damage destroy wreck", "collapse fall", "rescue save evacuate pull", "evacuate evacuation clear",
     "search look hunt", "missing lost disappear vanish", "find discover spot locate recover", "steal theft thief stolen rob robbery burglary", "arrest detain custody charge",
     "break smash", "fix repair mend restore restoration maintenance", "restore renovate refurbish refurbishment renovation", "injured hurt", "ill sick illness",
     "attack assault", "escape flee", "strike walkout industrial", "protest demonstration rally march", "ban prohibit forbid outlaw", "poison contaminate contamination",

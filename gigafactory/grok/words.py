@@ -140,6 +140,11 @@ def _groups() -> dict[str, frozenset[int]]:
     return {member: frozenset(numbers) for member, numbers in found.items()}
 
 
+def is_known(stemmed: str) -> bool:
+    """Return whether the lexicon has words of like meaning for a stem."""
+    return stemmed in _groups()
+
+
 @cache
 def _opposites() -> dict[str, frozenset[str]]:
     found: dict[str, set[str]] = {}

@@ -1,0 +1,284 @@
+"""Whether a passage answers a question: all it asks about is there, and what it asks for too.
+
+A passage that merely shares words with the question must fail: another person, another place,
+another day, another quantity, or a wish instead of a fact. So every name, number, time and noun
+of the question must be found in the passage (by stem, root or like meaning) or in what holds for
+the whole post (its author, hashtags and date); only verbs that a headline would leave out, and
+words that say little, may be missing.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from dataclasses import dataclass
+from math import log
+from typing import TYPE_CHECKING, Final
+
+from gigafactory.grok import kinds, lexicon
+from gigafactory.grok.passages import Passage, passages, sentence_spans
+from gigafactory.grok.stance import denials, is_denied, is_doubtful, is_unreal
+from gigafactory.grok.words import alike, are_opposite, stem, stems_of, words
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from gigafactory.grok.question import Question, Term
+    from gigafactory.grok.times import When
+    from gigafactory.spec.post import Hit, Post
+
+MIN_COVERAGE: Final = 0.7  # of the weight of a question's words
+MIN_UNBOUND_TERMS: Final = 3  # found, for a verb to be left out
+_WEIGHTS: Final = {"name": 1.5, "noun": 1.0, "verb": 0.8, "light": 0.3}
+_LONGER: Final = 0.97  # per further sentence: the shortest passage that answers is best
+_GOING_ON: Final = frozenset(
+    """it it's its they they're them their he he's him his she she's her this these those we we're
+    us our both""".split()
+)
+_MINUTES: Final = 2  # between "at 14:02" and the time of a post that tells of it
+
+
+@dataclass(frozen=True, slots=True)
+class Found:
+    """A passage that answers, and how well: 0 to 1."""
+
+    passage: Passage
+    score: float
+
+
+class Evidence:
+    """Judges passages against one question; words that few of the posts found have weigh more."""
+
+    def __init__(self, question: Question, posts: Sequence[Post]) -> None:
+        self.question = question
+        found: Counter[str] = Counter()
+        for post in posts:
+            found.update({part for word in words(post.text[:2000]) for part in word.parts})
+        self._weights = {
+            term.stem: _WEIGHTS[term.kind] * log(1 + (1 + len(posts)) / (0.5 + found[term.stem]))
+            for term in question.terms
+        }
+
+    def best(self, post: Post) -> Found | None:
+        """Return the passage of a post that answers best; None if none does."""
+        found: Found | None = None
+        if not _is_by(post, self.question.authors):
+            return None
+        for passage in passages(post):
+            if not self._may_answer(passage):
+                continue
+            score = self.score(passage)
+            if score > (found.score if found else 0.0):
+                found = Found(passage, score)
+        return found
+
+    def _may_answer(self, passage: Passage) -> bool:
+        """Return whether some word of the question is there; cheap, before all else."""
+        terms = self.question.terms
+        parts = {part for word in passage.words for part in word.parts}
+        return not terms or any(
+            alike(part, term.stem) for part in parts | passage.context for term in terms
+        )
+
+    def score(self, passage: Passage) -> float:
+        """Return how well a passage answers, 0 for not at all."""
+        question = self.question
+        places = {term: self._places(term, passage) for term in question.terms}
+        coverage = self._coverage(passage, places)
+        if coverage < MIN_COVERAGE or not _is_stated(question, passage):
+            return 0.0
+        if not (_is_dated(question, passage) and _has_numbers(question, passage)):
+            return 0.0
+        if not _is_affirmed(question, passage, places) or not _is_bound(question, passage, places):
+            return 0.0
+        if not kinds.bears(question, passage) or not _is_one(question, passage, places):
+            return 0.0
+        return coverage * float(_LONGER ** (passage.sentences - 1))
+
+    def _places(self, term: Term, passage: Passage) -> list[int] | None:
+        """Return where a term is; for "is it open?" the opposite, "closed", answers as well."""
+        found = _places(term, passage)
+        if found is None and self.question.asked.kind == "yes_no":
+            stems = [word.stem for word in passage.words]
+            found = [at for at, one in enumerate(stems) if are_opposite(one, term.stem)] or None
+        return found
+
+    def _coverage(self, passage: Passage, places: dict[Term, list[int] | None]) -> float:
+        """Return the share of the question's weight that is found; 0 if what must be is not."""
+        missing = [term for term, found in places.items() if found is None]
+        if any(self._must_have(term) for term in missing):
+            return 0.0
+        verbs = [term for term in missing if term.kind == "verb" and not self._is_implied(term)]
+        if verbs and (len(verbs) > 1 or not self._may_lack(passage, places)):
+            return 0.0
+        light = sum(self._weights[term.stem] for term in missing)
+        total = sum(self._weights.values())
+        return 1.0 - light / total if total else 1.0
+
+    def _must_have(self, term: Term) -> bool:
+        return term.kind in {"name", "noun"} and not self._is_implied(term)
+
+    def _is_implied(self, term: Term) -> bool:
+        """Return whether the kind of thing asked for says a word already."""
+        asked = self.question.asked
+        implied = lexicon.IMPLIED.get(asked.kind, "").split()
+        return term.stem in {stem(one) for one in implied} or (
+            asked.kind == "name" and term.stem in asked.target
+        )
+
+    def _may_lack(self, passage: Passage, places: dict[Term, list[int] | None]) -> bool:
+        """Return whether a passage may leave the question's verb out, as headlines do.
+
+        It may if enough else is found, and no other verb stands in its place.
+        """
+        found = [term for term, at in places.items() if at is not None and term.kind != "light"]
+        if len(found) < MIN_UNBOUND_TERMS:
+            return False
+        taken = {at for ats in places.values() if ats for at in ats}
+        return not any(
+            word.stem in stems_of("VERBS") and place not in taken
+            for place, word in enumerate(passage.words)
+        )
+
+
+def _is_by(post: Post, authors: tuple[str, ...]) -> bool:
+    """Return whether a post is by one of these, with or without the host of the handle."""
+    handle = post.author.lower()
+    return not authors or any(
+        handle == one or handle.startswith((f"{one}@", f"{one}.")) for one in authors
+    )
+
+
+def _places(term: Term, passage: Passage) -> list[int] | None:
+    """Return where a passage has a term; empty if the post has it elsewhere; None if nowhere."""
+    found = [
+        place
+        for place, word in enumerate(passage.words)
+        if _is_same(term, (word.stem, *word.parts)) or _halves(term, passage, place)
+    ]
+    if found:
+        return found
+    handle = passage.post.author.lower()
+    if any(alike(one, term.stem) for one in passage.context):
+        return []
+    if term.kind != "light" and len(term.stem) > 3 and term.stem in handle:  # noqa: PLR2004
+        return []
+    return [] if term.text.lstrip("@").lower() == handle else None
+
+
+def _is_same(term: Term, parts: tuple[str, ...]) -> bool:
+    if any(alike(part, term.stem) for part in parts):
+        return True
+    halves = [one for one in term.parts if one != term.stem and len(one) > 2]  # noqa: PLR2004
+    return len(halves) > 1 and all(any(alike(part, one) for part in parts) for one in halves)
+
+
+def _halves(term: Term, passage: Passage, place: int) -> bool:
+    """Return whether two words that follow one another are the term: "e bike", "foot bridge"."""
+    if place + 1 >= len(passage.words):
+        return False
+    return passage.words[place].stem + passage.words[place + 1].stem == term.stem
+
+
+def _is_stated(question: Question, passage: Passage) -> bool:
+    """Return whether a passage says it as a fact, where the question asks for one."""
+    if question.wants_opinion:
+        return not passage.is_asking
+    if is_unreal(passage):
+        return False
+    return question.is_modal or not is_doubtful(passage.words)
+
+
+def _is_dated(question: Question, passage: Passage) -> bool:
+    """Return whether a passage speaks of the times the question names, or is of them itself."""
+    return all(_is_at(asked, question, passage) for asked in question.whens)
+
+
+def _is_at(asked: When, question: Question, passage: Passage) -> bool:
+    created = passage.post.created_at
+    if asked.minute is not None and not asked.spans:
+        own = created.hour * 60 + created.minute
+        told = [when.minute for when in passage.whens if when.minute is not None]
+        return asked.minute in told or abs(own - asked.minute) <= _MINUTES
+    dated = [when for when in passage.whens if when.spans]
+    if any(when.meets(asked) for when in dated):
+        return True
+    if question.authors and asked.covers(created):
+        return True
+    return not dated and asked.covers(created)
+
+
+def _has_numbers(question: Question, passage: Passage) -> bool:
+    return all(any(one.same(own) for own in passage.numbers) for one in question.numbers)
+
+
+def _is_affirmed(
+    question: Question, passage: Passage, places: dict[Term, list[int] | None]
+) -> bool:
+    """Return whether a passage and its question agree in what is so and what is not."""
+    if question.asked.kind == "yes_no" or question.wants_opinion:
+        return True
+    if question.is_negated:
+        return bool(denials(passage.words)) or _has_opposite(question, passage)
+    verbs = [(term, ats) for term, ats in places.items() if term.kind == "verb" and ats]
+    return not any(all(is_denied(passage, at) for at in ats) for _, ats in verbs if ats)
+
+
+def _has_opposite(question: Question, passage: Passage) -> bool:
+    stems = [word.stem for word in passage.words]
+    failing = stems_of("FAILING")
+    return any(
+        one in failing or any(are_opposite(one, term.stem) for term in question.terms)
+        for one in stems
+    )
+
+
+def _is_bound(question: Question, passage: Passage, places: dict[Term, list[int] | None]) -> bool:
+    """Return whether the question's verb is said of the question's names, not of others.
+
+    "Baker resigned; Ortega takes over" does not say that Ortega resigned.
+    """
+    verbs = [at for term, ats in places.items() if term.kind == "verb" for at in ats or ()]
+    named = [at for term, ats in places.items() if term.kind == "name" for at in ats or ()]
+    if not verbs or not named or question.asked.kind in {"person", "name"}:
+        return True
+    others = [word.start for word in kinds.names(passage)
+              if not kinds.is_asked_word(question, word)]  # fmt: skip
+    for verb in verbs:
+        low, high = passage.clause(passage.words[verb].start)
+        if any(low <= passage.words[at].start < high for at in named):
+            return True
+        if not any(low <= start < passage.words[verb].start for start in others):
+            return True
+    return False
+
+
+def _is_one(question: Question, passage: Passage, places: dict[Term, list[int] | None]) -> bool:
+    """Return whether the sentence with what is asked for is about the question, too.
+
+    It has a word of the question, goes on from one that has ("It...", "They..."), or is no more
+    than a note ("Doors 7pm."). Sentences that only happen to stand together answer nothing.
+    """
+    if passage.sentences == 1 or question.asked.kind in {"yes_no", "open"}:
+        return True
+    found = [passage.words[at].start for ats in places.values() if ats for at in ats]
+    for start, end in sentence_spans(passage.text):
+        part = Passage(passage.post, passage.start + start, passage.start + end, 1, False)
+        goes_on = any(one < start for one in found) and _goes_on(part)
+        about = any(start <= one < end for one in found) or goes_on
+        if about and kinds.bears(question, part):
+            return True
+    return False
+
+
+def _goes_on(part: Passage) -> bool:
+    said = {word.text.lower().replace("’", "'") for word in part.words}
+    return bool(said & _GOING_ON) or not any(word.stem in stems_of("VERBS") for word in part.words)
+
+
+def order(hits: Sequence[Hit], question: Question, evidence: Evidence) -> list[Found]:
+    """Return the passages that answer, the best of each post, best first (newest, if asked)."""
+    found = [one for hit in hits if (one := evidence.best(hit.post)) is not None]
+    rank = {id(one): place for place, one in enumerate(found)}
+    if question.newest:
+        return sorted(found, key=lambda one: one.passage.post.created_at, reverse=True)
+    return sorted(found, key=lambda one: (-round(one.score, 3), rank[id(one)]))

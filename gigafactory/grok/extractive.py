@@ -1,0 +1,56 @@
+"""The default answerer: the sentences of posts that answer, in the posts' own words.
+
+No model: exact, fast, and the same every time.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Final
+
+from gigafactory.grok.doors import Draft
+from gigafactory.grok.evidence import Evidence, order
+from gigafactory.grok.question import question as read
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator, Sequence
+    from datetime import datetime
+
+    from gigafactory.grok.evidence import Found
+    from gigafactory.spec.answer import Turn
+    from gigafactory.spec.post import Hit
+
+MAX_FACTS: Final = 3  # sentences that give the one fact asked for
+MAX_REPORTS: Final = 5  # sentences on "what did @x say", "what is new with..."
+_AS_GOOD: Final = 0.95  # of the best one's score
+
+
+class Extractive:
+    """Quotes posts."""
+
+    name = "extractive"
+
+    def __init__(self, clock: Callable[[], datetime]) -> None:
+        self._clock = clock
+
+    def drafts(
+        self,
+        question: str,
+        turns: Sequence[Turn],  # noqa: ARG002
+        hits: Sequence[Hit],
+    ) -> Iterator[Draft]:
+        """Yield the passages that answer, the best first."""
+        asked = read(question, self._clock())
+        found = order(hits, asked, Evidence(asked, [hit.post for hit in hits]))
+        most = MAX_REPORTS if asked.asked.kind == "open" else MAX_FACTS
+        for one in as_good(found)[:most]:
+            yield Draft(one.passage.text, one.passage.post.key)
+
+
+def as_good(found: Sequence[Found]) -> list[Found]:
+    """Return those about as good as the best, without what was said before in the same words."""
+    best = max((one.score for one in found), default=0.0)
+    kept: dict[str, Found] = {}
+    for one in found:
+        if one.score >= _AS_GOOD * best:
+            kept.setdefault(" ".join(one.passage.text.lower().split()), one)
+    return list(kept.values())

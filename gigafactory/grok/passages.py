@@ -1,0 +1,111 @@
+"""Passages of posts: one sentence, or a few that stand together, with all that is read in them."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from functools import cached_property
+from typing import TYPE_CHECKING, Final
+
+from gigafactory.grok.quantities import Quantity, quantities
+from gigafactory.grok.times import When, times
+from gigafactory.grok.words import Word, split_handle, words
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from gigafactory.spec.post import Post
+
+MAX_READ_CHARS: Final = 10_000  # of one post; what is behind is not read, and so not cited
+MAX_QUOTE_CHARS: Final = 600
+MAX_SENTENCES: Final = 3
+_BREAK: Final = re.compile(r"[.!?…]+[\"'”’)\]]*(?=\s)|\n+")
+_SHORTENED: Final = re.compile(
+    r"(?:\b(?:mr|mrs|ms|dr|st|prof|sr|jr|vs|etc|e\.g|i\.e|no|approx|jan|feb|mar|apr|jun|jul|aug"
+    r"|sept?|oct|nov|dec|mon|tues?|wed|thurs?|fri|[ap]\.?m)|\b[A-Z])\.$",
+    re.IGNORECASE,
+)
+_CLAUSE: Final = re.compile(r"[;:–—]|,|\s-\s|\b(?:and|but|while|whereas|although|though)\b")
+
+
+@dataclass(frozen=True, eq=False)
+class Passage:
+    """Part [start, end) of a post's text.
+
+    Attributes:
+        sentences: How many sentences it is of.
+        is_asking: One of them is a question.
+    """
+
+    post: Post
+    start: int
+    end: int
+    sentences: int
+    is_asking: bool
+
+    @property
+    def text(self) -> str:
+        """Its words as they stand in the post."""
+        return self.post.text[self.start : self.end]
+
+    @cached_property
+    def words(self) -> list[Word]:
+        """Its words; their places count from its own start."""
+        return words(self.text)
+
+    @cached_property
+    def whens(self) -> list[When]:
+        """The times it names, as its author meant them."""
+        return times(self.text, self.post.created_at)
+
+    @cached_property
+    def numbers(self) -> list[Quantity]:
+        """The numbers it gives, but for times."""
+        return quantities(self.text, self.whens)
+
+    @cached_property
+    def context(self) -> frozenset[str]:
+        """Stems that hold for the whole post: its hashtags and the words of its author's handle."""
+        tags = (word for word in words(self.post.text[:MAX_READ_CHARS]) if word.kind == "tag")
+        named = (one for tag in tags for one in (tag.stem, *tag.parts))
+        return frozenset([*named, *split_handle(self.post.author)])
+
+    @cached_property
+    def clauses(self) -> list[tuple[int, int]]:
+        """Its clauses, by punctuation and conjunctions."""
+        cuts = [cut.end() for cut in _CLAUSE.finditer(self.text)]
+        return list(zip([0, *cuts], [*cuts, len(self.text)], strict=True))
+
+    def clause(self, place: int) -> tuple[int, int]:
+        """Return the clause that holds the character at `place`."""
+        return next((one for one in self.clauses if one[0] <= place < one[1]), (0, len(self.text)))
+
+
+def sentence_spans(text: str) -> list[tuple[int, int]]:
+    """Return the places of the sentences of a text, without the white space around them."""
+    cuts = [
+        found.end()
+        for found in _BREAK.finditer(text)
+        if not _SHORTENED.search(text[max(0, found.end() - 8) : found.end()])
+    ]
+    found = []
+    for start, end in zip([0, *cuts], [*cuts, len(text)], strict=True):
+        for low in range(start, end, MAX_QUOTE_CHARS):
+            high = min(low + MAX_QUOTE_CHARS, end)
+            piece = text[low:high]
+            if piece.strip():
+                left = low + len(piece) - len(piece.lstrip())
+                found.append((left, left + len(piece.strip())))
+    return found
+
+
+def passages(post: Post) -> Iterator[Passage]:
+    """Yield the passages of a post: single sentences, then neighbours, within a quote's length."""
+    spans = sentence_spans(post.text[:MAX_READ_CHARS])
+    asking = [post.text[start:end].rstrip("\"'”’)] ").endswith("?") for start, end in spans]
+    for count in range(1, MAX_SENTENCES + 1):
+        for first in range(len(spans) - count + 1):
+            start, end = spans[first][0], spans[first + count - 1][1]
+            if end - start <= MAX_QUOTE_CHARS:
+                is_asking = any(asking[first : first + count])
+                yield Passage(post, start, end, count, is_asking)
