@@ -21,7 +21,7 @@ _SIMPLE: Final = {"who": "person", "whom": "person", "whose": "person", "where":
                   "when": "time", "why": "reason"}  # fmt: skip
 _HOW: Final = {
     "long": "duration", "far": "length", "tall": "length", "high": "length", "deep": "length",
-    "wide": "length", "fast": "speed", "quickly": "duration", "slow": "speed", "old": "duration",
+    "wide": "length", "fast": "speed", "quickly": "duration", "slow": "speed", "old": "age",
     "big": "number", "large": "number", "strong": "number", "full": "number", "heavy": "mass",
     "hot": "temperature", "cold": "temperature", "warm": "temperature", "often": "frequency",
     "frequently": "frequency", "soon": "time", "late": "duration", "expensive": "money",

@@ -9,13 +9,14 @@ words that say little, may be missing.
 
 from __future__ import annotations
 
+import re
 from collections import Counter
 from dataclasses import dataclass
 from math import log
 from typing import TYPE_CHECKING, Final
 
 from gigafactory.grok import kinds, lexicon
-from gigafactory.grok.passages import Passage, passages, sentence_spans
+from gigafactory.grok.passages import Passage, has_question, passages, sentence_spans
 from gigafactory.grok.stance import denials, is_denied, is_doubtful, is_unreal
 from gigafactory.grok.words import alike, are_opposite, stem, stems_of, words
 
@@ -34,6 +35,7 @@ _GOING_ON: Final = frozenset(
     """it it's its they they're them their he he's him his she she's her this these those we we're
     us our both""".split()
 )
+_BY_NAME: Final = re.compile(r"\bby (?:@\w|(?:the |our |a )?[A-Z])")
 _MINUTES: Final = 2  # between "at 14:02" and the time of a post that tells of it
 
 
@@ -104,18 +106,17 @@ class Evidence:
 
     def _coverage(self, passage: Passage, places: dict[Term, list[int] | None]) -> float:
         """Return the share of the question's weight that is found; 0 if what must be is not."""
-        missing = [term for term, found in places.items() if found is None]
-        if any(self._must_have(term) for term in missing):
+        made = self.question.asked.kind == "person" and bool(_BY_NAME.search(passage.text))
+        asked = [term for term in places if places[term] is not None
+                 or not (self._is_implied(term) or (made and term.stem in stems_of("CREATING")))]  # fmt: skip
+        missing = [term for term in asked if places[term] is None]
+        if any(term.kind in {"name", "noun"} for term in missing):
             return 0.0
-        verbs = [term for term in missing if term.kind == "verb" and not self._is_implied(term)]
-        if verbs and (len(verbs) > 1 or not self._may_lack(passage, places)):
+        verbs = sum(term.kind == "verb" for term in missing)
+        if verbs > 1 or (verbs and not self._may_lack(passage, places)):
             return 0.0
-        light = sum(self._weights[term.stem] for term in missing)
-        total = sum(self._weights.values())
-        return 1.0 - light / total if total else 1.0
-
-    def _must_have(self, term: Term) -> bool:
-        return term.kind in {"name", "noun"} and not self._is_implied(term)
+        total = sum(self._weights[term.stem] for term in asked)
+        return 1.0 - sum(self._weights[term.stem] for term in missing) / total if total else 1.0
 
     def _is_implied(self, term: Term) -> bool:
         """Return whether the kind of thing asked for says a word already."""
@@ -131,11 +132,11 @@ class Evidence:
         It may if enough else is found, and no other verb stands in its place.
         """
         found = [term for term, at in places.items() if at is not None and term.kind != "light"]
-        if len(found) < MIN_UNBOUND_TERMS:
+        if self.question.asked.kind == "person" and not _BY_NAME.search(passage.text):
             return False
         taken = {at for ats in places.values() if ats for at in ats}
-        return not any(
-            word.stem in stems_of("VERBS") and place not in taken
+        return len(found) >= MIN_UNBOUND_TERMS and not any(
+            word.stem in stems_of("VERBS") - stems_of("SPEECH") and place not in taken
             for place, word in enumerate(passage.words)
         )
 
@@ -160,9 +161,10 @@ def _places(term: Term, passage: Passage) -> list[int] | None:
     handle = passage.post.author.lower()
     if any(alike(one, term.stem) for one in passage.context):
         return []
-    if term.kind != "light" and len(term.stem) > 3 and term.stem in handle:  # noqa: PLR2004
+    lower = term.text.lstrip("@").lower().replace("’", "'").removesuffix("'s")
+    if len(lower) > 3 and any(one in handle for one in (lower, term.stem)):  # noqa: PLR2004
         return []
-    return [] if term.text.lstrip("@").lower() == handle else None
+    return [] if lower == handle else None
 
 
 def _is_same(term: Term, parts: tuple[str, ...]) -> bool:
@@ -176,14 +178,15 @@ def _halves(term: Term, passage: Passage, place: int) -> bool:
     """Return whether two words that follow one another are the term: "e bike", "foot bridge"."""
     if place + 1 >= len(passage.words):
         return False
-    return passage.words[place].stem + passage.words[place + 1].stem == term.stem
+    one, other = passage.words[place : place + 2]
+    return term.stem in {one.stem + other.stem, stem(one.stem + other.text)}
 
 
 def _is_stated(question: Question, passage: Passage) -> bool:
     """Return whether a passage says it as a fact, where the question asks for one."""
     if question.wants_opinion:
         return not passage.is_asking
-    if is_unreal(passage):
+    if is_unreal(passage) or (question.asked.kind == "yes_no" and has_question(passage.text)):
         return False
     return question.is_modal or not is_doubtful(passage.words)
 

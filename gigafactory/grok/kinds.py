@@ -33,12 +33,18 @@ _MOVES: Final = frozenset(
 )
 _REASON: Final = re.compile(
     r"\b(?:because|cos|due to|owing to|thanks to|caused|causing|blamed?|reasons?|result of"
-    r"|as a result|triggered|(?:started|sparked|set off|brought on) by|down to|so that|in order to|to (?:avoid|prevent|allow|make|let|protect|save"
+    r"|as a result|triggered|(?:started|sparked|set off|brought on) by|down to|so that|in order to|so|in (?:memory|honour|honor|support|protest|response|light|view) of|on account of|to (?:avoid|prevent|allow|make|let|protect|save"
     r"|reduce|raise|help|fix|repair|celebrate|mark|protest|replace|give|keep|stop|ensure)"
     r"|amid|failed?|failure|error|died|killed|exception|out of memory|root cause)\b",
     re.IGNORECASE,
 )
 _LED_REASON: Final = re.compile(r"\b(?:after|following|since|as|over|for)\s+", re.IGNORECASE)
+_AGED_BEFORE: Final = re.compile(r"\b(?:aged?|turn(?:s|ed|ing)?|is|was)(?: of| just)?\s*$", re.IGNORECASE)
+_AGED_AFTER: Final = re.compile(r"[\s-]*(?:old|of age)\b|(?:st|nd|rd|th)?\s+birthday\b", re.IGNORECASE)
+_BORN: Final = re.compile(
+    r"\b(?:built|born|founded|opened|dating|planted|established|made|erected)(?: back)? (?:in|to) (?:19|1\d|20)\d\d\b",
+    re.IGNORECASE,
+)
 _FREQUENCY: Final = re.compile(
     r"\b(?:every|each|daily|weekly|monthly|hourly|yearly|annual(?:ly)?|nightly|fortnightly|once"
     r"|twice|thrice|times (?:a|per)|per (?:day|week|month|year|hour)|quarterly|biennial"
@@ -135,7 +141,7 @@ def _place(question: Question, passage: Passage) -> bool:
     for place, word in enumerate(found):
         if word.text.lower() in {"venue", "location", "where", "address"}:
             return True
-        if word.text.lower() not in leading:
+        if word.text.lower() not in leading or not _is_about(question, passage, word):
             continue
         for near in found[place + 1 : place + 1 + _PLACE_REACH]:
             if near.text.lower() in _BEFORE_PLACES:
@@ -144,6 +150,14 @@ def _place(question: Question, passage: Passage) -> bool:
             if placed and not is_asked_word(question, near):
                 return True
     return False
+
+
+def _is_about(question: Question, passage: Passage, word: Word) -> bool:
+    """Return whether a word of the question stands in the same part, as semicolons divide them."""
+    start = passage.text.rfind(";", 0, word.start) + 1
+    end = passage.text.find(";", word.start)
+    part = [one for one in passage.words if start <= one.start and (end < 0 or one.start < end)]
+    return len(part) == len(passage.words) or any(is_asked_word(question, one) for one in part)
 
 
 def _name(question: Question, passage: Passage) -> bool:
@@ -241,6 +255,15 @@ def _time(question: Question, passage: Passage) -> bool:
     )
 
 
+def _age(question: Question, passage: Passage) -> bool:
+    """Return whether an age is told: "34 years old", "aged 34", "turned 101", "built in 1890"."""
+    return any(
+        _AGED_BEFORE.search(passage.text[: one.start]) or _AGED_AFTER.match(passage.text[one.end :])
+        for one in passage.numbers
+        if one.kind in {"plain", "duration", "ordinal"}
+    ) or bool(_BORN.search(passage.text))
+
+
 def _reason(question: Question, passage: Passage) -> bool:
     text = passage.text
     if _REASON.search(text):
@@ -269,6 +292,6 @@ def _is_new(question: Question, passage: Passage) -> bool:
 
 _TESTS: Final[dict[str, Callable[[Question, Passage], bool]]] = {
     "person": _person, "place": _place, "name": _name, "count": _count, "number": _number,
-    "time": _time, "reason": _reason, "frequency": _frequency, "colour": _colour, "url": _url,
+    "time": _time, "reason": _reason, "frequency": _frequency, "age": _age, "colour": _colour, "url": _url,
     **dict.fromkeys(_GRAINS, _time), **dict.fromkeys(_MEASURED, _measure),
 }  # fmt: skip

@@ -34,7 +34,42 @@ AUXILIARY: Final = frozenset(
 )
 # Verbs of news and notices: a post often says the same by another one, or by none at all.
 VERBS: Final = frozenset(
-    """accept achieve acquire add address adopt agree aim allow appear apply appoint approve arrest
+    """announce mention report tell state claim confirm describe say think post tweet read treat accept
+    achieve acquire abandon absorb accuse admit advance affect aid apologise apologize appeal applaud
+    argue arise assemble assess assist assure attach attack attempt attract avoid bake bear bet bid bind
+    bite blow boil boost borrow bounce bow breathe breed burn bury calculate calm capsize capture care
+    carve certify chair challenge chase check cheer chop circulate cite claim classify clash click code
+    combine comfort command commit compare compete compile complain compose compute concern condemn
+    conduct confront congratulate consider construct consult consume contact contest contribute control
+    convert convict cook cool cope copy correct count cram crawl criticise criticize crown cry cure
+    debut decline decorate dedicate defeat defend defer define delight denounce derail design detain
+    detect determine devote dig digitise dine direct disappear discuss dismiss dispatch distribute dive
+    divert divide dock double download drag drain drift drill drown dry dump ease edit educate eject
+    eliminate embark emerge employ empty encounter encourage endorse enforce engage enjoy enrol ensure
+    equip erase erupt estimate evolve examine exchange exclude excuse execute exercise exhibit exist
+    experience experiment export express fail fasten favour fear feed fence ferry film flood flow focus
+    fold forbid forecast foresee forgive freeze frighten fuel fulfil furnish gamble gather glow govern
+    grab grade graduate grant greet grind guard guess guide halve hang happen harm harvest haul heal heat
+    hide hike hope host hunt hurry identify ignite illustrate imagine impose impress imprison include
+    inform inherit initiate inquire insist inspire insure integrate intend intercept invade invent
+    investigate isolate issue jail judge justify kick label lack lament laugh lay learn lend level light
+    link list load lock lodge log manufacture march marry master mature melt merge migrate mine mix model
+    monitor motivate multiply murder narrow negotiate nest nominate note number nurse obey object oblige
+    observe obtain occupy oppose outline overcome overheat overtake owe pack paint park participate peak
+    perform permit persuade phone pick pilot pin place plan plead plough plug polish pour pray preserve
+    press pretend print process proceed project prompt pronounce protect purchase pursue qualify quarrel
+    question queue race rain range rank rate react rebuild recall recite reckon recognise recognize
+    reconsider recycle refer reflect refund regain regret reinforce relax relieve rely remember remind
+    rent repay repeat reproduce resist resolve respond rest restrict result retreat reunite reverse
+    review revise reward rewrite rob roll rule rush sack sail sample satisfy scan scare scrap screen
+    search seal secure seize sense sentence separate settle sew shake shape shelter shift shine ship
+    shout shrink slash sleep slip smash smell smile smoke snow solve sort sound spare spark specify
+    spell spin spoil spray squeeze stabilise stamp stem steer stir store stretch strip struggle stuff
+    sue supply surprise surround survey survive suspect sustain sweep swear swap tackle target taste
+    teach tempt tend terminate thank tie tilt tip top touch tour tow train transfer transform translate
+    transport trap treat trial trim triple trust try tune tweak twist undergo unite unload unlock update
+    urge vanish vary violate wander want waste water weaken wear weave wed weigh widen wish withdraw
+    witness worry wrap wreck yield rollback roll address adopt agree aim allow appear apply appoint approve arrest
     arrive ask attend award back ban beat become begin belong blame block boost break bring build buy
     buys cancel carry catch cause celebrate change charge choose clean clear climb close collapse
     collect come complete conclude connect contain continue cost cover crash create cross cut damage
@@ -44,7 +79,7 @@ VERBS: Final = frozenset(
     finish fire fit fix flee flood fly follow force form found fund gain gather generate give grow
     halt handle head hear help hire hit hold host hurt improve increase injure inspect install
     interrupt introduce invest invite join jump keep kill kick knock land last launch lead leave lift
-    like limit live locate lose love lower make manage mark measure meet mend merge miss move need
+    limit locate lose love lower make manage mark measure meet mend merge miss move need
     notice occur offer open operate opened order organise organize own paint pass pause pay perform
     plant play please pledge postpone predict prefer prepare present prevent produce promise propose
     protest prove provide publish pull push put quit raise reach receive recommend record recover
@@ -66,15 +101,21 @@ SPEECH: Final = frozenset(
     recommend recommended promise promised predict predicted talk talking up saying posting complain
     complained ask asked suggest suggested""".split()
 )
+# What is made by someone is "by" him: "The Salt Road by Nadia Ferro".
+CREATING: Final = frozenset(
+    """write compose paint design direct build make create produce sing record invent develop author draw
+    photograph film cook brew bake sculpt publish perform play""".split()
+)
 # Verbs that the kind of thing asked for implies: a price is what something costs.
 IMPLIED: Final = {
     "money": "cost pay spend charge price worth buy sell budget fund",
     "duration": "last take continue run stay remain keep wait",
-    "time": "take happen occur hold go come due schedule plan",
+    "time": "take happen occur hold go come due schedule plan ready available out get",
     "place": "take happen occur hold locate find situate base go meet see get stage",
     "count": "there exist contain have hold count",
     "reason": "happen cause", "name": "call name", "person": "be",
-    "clock": "take happen hold", "day": "take happen hold", "open": "happen go say announce",
+    "clock": "take happen hold", "day": "take happen hold", "age": "turn be get",
+    "open": "happen go say announce mention report tell think state post write share claim do",
     "temperature": "reach hit record measure get", "speed": "reach hit go travel",
     "number": "reach hit record measure get", "length": "reach measure stretch run",
     "mass": "weigh", "score": "end finish be", "percent": "reach hit", "frequency": "run go happen",
@@ -95,9 +136,7 @@ LIGHT: Final = frozenset(
     exact first next last final upcoming planned plan people person persons man men woman women
     thing things kind sort type way time times place part side area group member members number
     amount name named call called work use used make made take taken give given happen happened
-    expect expected think say says said saying tell told mention mentioned report reported announce
-    announced write wrote written confirm confirmed state stated claim claimed describe described
-    set due supposed able want wants need needs involve involved include includes available
+    expect expected come came comes ready available set due supposed able want wants need needs involve involved include includes available
     originally finally eventually already later earlier ago far long soon back away today user users
     account accounts event events news update updates information info detail details word
     """.split()
@@ -128,7 +167,10 @@ UNREAL: Final = (
     r"\bmy (?:guess|bet|prediction|hunch|theory|money is)\b", r"\bpredict(?:ion|ing|s)?\b",
     r"\bi (?:think|reckon|suspect|assume|believe|imagine|heard|feel like)\b",
     r"\b(?:someone|somebody|a friend|people|they|everyone|some) (?:say|says|said|told|keep saying)\b",
+    r"\b(?:heard|hear|hearing) (?:that|from|about)\b", r"\bbig if true\b",
     r"\bin my opinion\b", r"\bimo\b", r"\bimho\b", r"\bfeels? like\b", r"\bpetition\b",
+    r"\b(?:still |remains |is |are |yet )?(?:unknown|unclear|undecided|tba|tbc)\b",
+    r"\bnot (?:yet )?(?:known|decided|clear|sure)\b", r"\bto be (?:announced|confirmed|decided)\b",
     r"\bwon(?:'|’)?t be surprised\b", r"\b(?:debunk|hoax|satire|parody|joking|jk|april fool)",
 )  # fmt: skip
 OPPOSITES: Final = (
@@ -157,8 +199,9 @@ MEASURES: Final = {
     "speed": "speed pace velocity",
     "length": "distance length height width depth altitude elevation",
     "mass": "weight mass",
-    "duration": "duration delay wait age",
-    "number": """number count total population attendance turnout capacity magnitude size score
+    "duration": "duration delay wait",
+    "age": "age",
+    "number": """level concentration number count total population attendance turnout capacity magnitude size score
         loss goodput throughput temperature quantity tally figure rating rank pressure
         circulation mileage wattage voltage frequency seating record mfu""",
     "score": "score scoreline",
@@ -228,7 +271,7 @@ IRREGULAR: Final = dict(
     wound:wound became:become beaten:beat overran:overrun withdrew:withdraw withdrawn:withdraw
     men:man women:woman children:child people:person feet:foot teeth:tooth mice:mouse geese:goose
     lives:life wives:wife knives:knife wolves:wolf leaves:leave died:die dying:die dead:die
-    oxen:ox bigger:big larger:large better:good best:best worse:bad geneva:geneva
+    oxen:ox thieves:thief bigger:big larger:large better:good best:best worse:bad geneva:geneva
     opened:open opening:open programme:program colour:color centre:center theatre:theater
     harbour:harbor neighbour:neighbor labour:labor favourite:favorite tyre:tire kerb:curb
     grey:gray cancelled:cancel cancellation:cancel cancels:cancel""".split()
@@ -261,7 +304,7 @@ SYNONYMS: Final = (
     "fire sack dismiss layoff axe", "visit tour attend", "attend attendance turnout turn show join", "travel trip journey ride", "meet meeting gather",
     "marry wedding married wed", "born birth", "move relocate", "welcome greet", "volunteer helper", "lead head run chair", "ceo chief boss head",
     "founder found start establish set", "council councillor", "give donate get receive present grant", "lend loan", "queue line wait", "guest visitor", "student pupil", "teacher tutor", "kid child children",
-    "resident local neighbour", "boss manager", "doctor physician medic", "police officer cop", "firefighter fire crew brigade", "winner recipient",
+    "resident local neighbour", "boss manager", "doctor physician medic", "police officer cop", "firefighter fireman brigade", "winner recipient",
     "judge court ruling rule", "lawyer attorney solicitor", "reporter journalist", "captain skipper", "owner own", "author writer write", "crew staff team",
     # harm and rescue
     "injure injury hurt wound casualty", "kill die death fatal fatality", "kill murder", "crash collision collide accident hit pile-up", "derail derailment",
@@ -275,7 +318,7 @@ SYNONYMS: Final = (
     "cause trigger blame lead reason spark", "because due owing", "prevent stop avoid",
     # making and building
     "build construct construction erect", "make produce manufacture", "create make design", "plan propose proposal scheme", "develop development",
-    "install fit put", "plant grow", "paint painting mural", "cook recipe bake", "design designer architect", "demolish demolition knock tear", "launch release unveil introduce roll",
+    "install fit put", "plant grow", "paint painting mural", "cook recipe bake", "design designer architect", "demolish demolition knock tear", "launch release unveil introduce roll", "liftoff launch blastoff takeoff", "calloff cancel", "setoff depart leave", "rollback revert undo",
     "release publish issue ship drop", "publish publication paper", "update upgrade version patch release", "add include", "remove delete drop", "replace swap",
     "invent inventor", "test trial pilot", "measure record reading", "set break", "finish complete completion", "deploy rollout",
     # saying

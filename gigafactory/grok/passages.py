@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from functools import cached_property
 from typing import TYPE_CHECKING, Final
 
+from gigafactory.grok import lexicon
 from gigafactory.grok.quantities import Quantity, quantities
 from gigafactory.grok.times import When, times
 from gigafactory.grok.words import Word, split_handle, words
@@ -25,6 +26,7 @@ _SHORTENED: Final = re.compile(
     r"|sept?|oct|nov|dec|mon|tues?|wed|thurs?|fri|[ap]\.?m)|\b[A-Z])\.$",
     re.IGNORECASE,
 )
+_OWN: Final = frozenset("the our my your a an".split())
 _CLAUSE: Final = re.compile(r"[;:–—]|,|\s-\s|\b(?:and|but|while|whereas|although|though)\b")
 
 
@@ -99,6 +101,27 @@ def sentence_spans(text: str) -> list[tuple[int, int]]:
     return found
 
 
+def has_question(text: str) -> bool:
+    """Return whether a text asks anything."""
+    return bool(re.search(r"\?(?:\s|[\"'”’)!?]|$)", text))
+
+
+def _texts(
+    post: Post, spans: list[tuple[int, int]], asking: list[bool], first: int, count: int
+) -> Iterator[str]:
+    """Yield the questions among some sentences of a post."""
+    for at in range(first, first + count):
+        if asking[at]:
+            yield post.text[slice(*spans[at])]
+
+
+def _is_put(asked: str) -> bool:
+    """Return whether a question is put to others; "The secret of my risotto?" leads to its answer."""
+    first = asked.split()[0].strip("\"'“‘(¿").lower()
+    others = {"anyone", "anybody", "someone", "any", "so", "hey"}
+    return first in lexicon.FUNCTION - _OWN or first in lexicon.AUXILIARY or first in others
+
+
 def passages(post: Post) -> Iterator[Passage]:
     """Yield the passages of a post: single sentences, then neighbours, within a quote's length."""
     spans = sentence_spans(post.text[:MAX_READ_CHARS])
@@ -108,4 +131,6 @@ def passages(post: Post) -> Iterator[Passage]:
             start, end = spans[first][0], spans[first + count - 1][1]
             if end - start <= MAX_QUOTE_CHARS:
                 is_asking = any(asking[first : first + count])
+                if count > 1 and not asking[first + count - 1]:
+                    is_asking = any(map(_is_put, _texts(post, spans, asking, first, count)))
                 yield Passage(post, start, end, count, is_asking)

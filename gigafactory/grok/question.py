@@ -156,7 +156,7 @@ def _compounds(found: list[Word]) -> dict[int, str]:
     """Return the places of two words the lexicon knows as one ("power cut"); of the second, ""."""
     joined: dict[int, str] = {}
     for place, (one, other) in enumerate(pairwise(found)):
-        whole = stem(one.text + other.text)
+        whole = stem(one.stem + other.text)
         if one.kind == other.kind == "word" and not is_plain(one) and is_known(whole):
             joined |= {place: whole, place + 1: ""}
     return joined
