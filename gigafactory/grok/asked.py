@@ -20,9 +20,9 @@ if TYPE_CHECKING:
 _SIMPLE: Final = {"who": "person", "whom": "person", "whose": "person", "where": "place",
                   "when": "time", "why": "reason"}  # fmt: skip
 _HOW: Final = {
-    "long": "duration", "far": "length", "tall": "length", "high": "length", "deep": "length",
-    "wide": "length", "fast": "speed", "quickly": "duration", "slow": "speed", "old": "age",
-    "big": "number", "large": "number", "strong": "number", "full": "number", "heavy": "mass",
+    "long": "duration", "far": "length", "tall": "height", "high": "height", "deep": "depth",
+    "wide": "width", "fast": "speed", "quickly": "duration", "slow": "speed", "old": "age",
+    "big": "size", "large": "size", "strong": "number", "full": "number", "heavy": "mass",
     "hot": "temperature", "cold": "temperature", "warm": "temperature", "often": "frequency",
     "frequently": "frequency", "soon": "time", "late": "duration", "expensive": "money",
     "early": "time", "loud": "number", "come": "reason",
@@ -49,6 +49,22 @@ class Asked(NamedTuple):
     kind: str
     target: tuple[str, ...] = ()
     spent: frozenset[int] = frozenset()
+
+
+# Measures that only say that a number is asked for; others, such as "attendance", must be found.
+_BARE: Final = frozenset(
+    stem(word)
+    for word in "number count total figure level size score record rating magnitude tally".split()
+)
+
+
+def _spent(kind: str, noun: Word, place: int) -> frozenset[int]:
+    return frozenset() if kind == "number" and noun.stem not in _BARE else frozenset({place})
+
+
+def measure_of(stemmed: str) -> str | None:
+    """Return which measure a word names: "money" for "price"."""
+    return _measures().get(stemmed)
 
 
 @cache
@@ -156,7 +172,7 @@ def _chosen(words: Sequence[Word], place: int, nouns: list[Word], spent: frozens
         return Asked("thing", (), spent | {place})
     kind = _measures().get(head.stem)
     if kind is not None:
-        return Asked(kind, (), spent | {words.index(head)})
+        return Asked(kind, (), spent | _spent(kind, head, words.index(head)))
     if head.stem in _named():
         return Asked("name", (head.stem,), spent | {words.index(head)})
     if head.stem in {stem("people"), stem("person")}:
@@ -178,5 +194,5 @@ def _measured(words: Sequence[Word], place: int, spent: frozenset[int]) -> Asked
         kind = _measures().get(words[at].stem)
         follows = words[at + 1] if at + 1 < len(words) else None
         if kind and (follows is None or is_plain(follows) or _is_verb(follows)):
-            return Asked(kind, (), spent | {at})
+            return Asked(kind, (), spent | _spent(kind, words[at], at))
     return Asked("open", (), spent)

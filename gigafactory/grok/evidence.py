@@ -16,15 +16,17 @@ from math import log
 from typing import TYPE_CHECKING, Final
 
 from gigafactory.grok import kinds, lexicon
+from gigafactory.grok.asked import measure_of
 from gigafactory.grok.passages import Passage, has_question, passages, sentence_spans
 from gigafactory.grok.stance import denials, is_denied, is_doubtful, is_unreal
-from gigafactory.grok.words import alike, are_opposite, stem, stems_of, words
+from gigafactory.grok.words import alike, are_opposite, is_known, stem, stems_of, words
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from gigafactory.grok.question import Question, Term
     from gigafactory.grok.times import When
+    from gigafactory.grok.words import Word
     from gigafactory.spec.post import Hit, Post
 
 MIN_COVERAGE: Final = 0.7  # of the weight of a question's words
@@ -35,6 +37,7 @@ _GOING_ON: Final = frozenset(
     """it it's its they they're them their he he's him his she she's her this these those we we're
     us our both""".split()
 )
+_LEADING: Final = frozenset("of in at from for near on to with between by via and".split())
 _BY_NAME: Final = re.compile(r"\bby (?:@\w|(?:the |our |a )?[A-Z])")
 _MINUTES: Final = 2  # between "at 14:02" and the time of a post that tells of it
 
@@ -69,9 +72,15 @@ class Evidence:
             if not self._may_answer(passage):
                 continue
             score = self.score(passage)
-            if score > (found.score if found else 0.0):
+            best = found.score if found else 0.0
+            if score > best or (score and score >= best * _LONGER and self._is_open):
                 found = Found(passage, score)
         return found
+
+    @property
+    def _is_open(self) -> bool:
+        """Whether all that a post says of a thing is asked for, so that more of it is better."""
+        return self.question.asked.kind == "open"
 
     def _may_answer(self, passage: Passage) -> bool:
         """Return whether some word of the question is there; cheap, before all else."""
@@ -97,16 +106,31 @@ class Evidence:
         return coverage * float(_LONGER ** (passage.sentences - 1))
 
     def _places(self, term: Term, passage: Passage) -> list[int] | None:
-        """Return where a term is; for "is it open?" the opposite, "closed", answers as well."""
+        """Return where a term is; None if nowhere.
+
+        For "is it open?" the opposite answers as well; "won't run" says that it is cancelled;
+        and a price is there where money is, by whatever word.
+        """
         found = _places(term, passage)
-        if found is None and self.question.asked.kind == "yes_no":
-            stems = [word.stem for word in passage.words]
-            found = [at for at, one in enumerate(stems) if are_opposite(one, term.stem)] or None
-        return found
+        if found is not None:
+            return found
+        stems = [word.stem for word in passage.words]
+        if self.question.asked.kind == "yes_no":
+            found = [at for at, one in enumerate(stems) if are_opposite(one, term.stem)]
+        elif term.stem in stems_of("FAILING"):
+            going = stems_of("GOING")
+            found = [at for at, one in enumerate(stems) if one in going and is_denied(passage, at)]
+        elif self.question.is_negated and term.kind == "verb":
+            failing = stems_of("FAILING")
+            found = [at for at, one in enumerate(stems) if one in failing]
+        measure = measure_of(term.stem)
+        if not found and measure and any(one.kind == measure for one in passage.numbers):
+            return []
+        return found or None
 
     def _coverage(self, passage: Passage, places: dict[Term, list[int] | None]) -> float:
         """Return the share of the question's weight that is found; 0 if what must be is not."""
-        made = self.question.asked.kind == "person" and bool(_BY_NAME.search(passage.text))
+        made = self.question.asked.kind == "person" and _is_made(passage)
         asked = [term for term in places if places[term] is not None
                  or not (self._is_implied(term) or (made and term.stem in stems_of("CREATING")))]  # fmt: skip
         missing = [term for term in asked if places[term] is None]
@@ -139,6 +163,15 @@ class Evidence:
             word.stem in stems_of("VERBS") - stems_of("SPEECH") and place not in taken
             for place, word in enumerate(passage.words)
         )
+
+
+def _is_made(passage: Passage) -> bool:
+    """Return whether something is "by" someone, and not sold, bought or found by him."""
+    for match in _BY_NAME.finditer(passage.text):
+        before = [word for word in passage.words if word.end <= match.start()][-1:]
+        if before and before[0].stem not in stems_of("VERBS"):
+            return True
+    return False
 
 
 def _is_by(post: Post, authors: tuple[str, ...]) -> bool:
@@ -179,7 +212,8 @@ def _halves(term: Term, passage: Passage, place: int) -> bool:
     if place + 1 >= len(passage.words):
         return False
     one, other = passage.words[place : place + 2]
-    return term.stem in {one.stem + other.stem, stem(one.stem + other.text)}
+    joined = {one.stem + other.stem, stem(one.stem + other.text)}
+    return any(whole == term.stem or (is_known(whole) and alike(whole, term.stem)) for whole in joined)
 
 
 def _is_stated(question: Question, passage: Passage) -> bool:
@@ -244,15 +278,23 @@ def _is_bound(question: Question, passage: Passage, places: dict[Term, list[int]
     named = [at for term, ats in places.items() if term.kind == "name" for at in ats or ()]
     if not verbs or not named or question.asked.kind in {"person", "name"}:
         return True
-    others = [word.start for word in kinds.names(passage)
-              if not kinds.is_asked_word(question, word)]  # fmt: skip
+    asked = {passage.words[at].start for at in named}
+    owners = [word for word in kinds.names(passage) if not _is_led_name(passage, word)]
     for verb in verbs:
-        low, high = passage.clause(passage.words[verb].start)
-        if any(low <= passage.words[at].start < high for at in named):
+        before = [word for word in owners if word.start < passage.words[verb].start]
+        if not before or before[-1].start in asked or before[-1].kind == "handle":
             return True
-        if not any(low <= start < passage.words[verb].start for start in others):
+        if kinds.is_asked_word(question, before[-1]):
             return True
     return False
+
+
+def _is_led_name(passage: Passage, name: Word) -> bool:
+    """Return whether a preposition leads a name, so that it is not who does it: "of Athletic"."""
+    before = [word for word in passage.words if word.end <= name.start]
+    while before and (before[-1].is_capital or before[-1].text.lower() in {"the", "a", "an"}):
+        before.pop()
+    return bool(before) and before[-1].text.lower() in _LEADING
 
 
 def _is_one(question: Question, passage: Passage, places: dict[Term, list[int] | None]) -> bool:
@@ -284,4 +326,7 @@ def order(hits: Sequence[Hit], question: Question, evidence: Evidence) -> list[F
     rank = {id(one): place for place, one in enumerate(found)}
     if question.newest:
         return sorted(found, key=lambda one: one.passage.post.created_at, reverse=True)
-    return sorted(found, key=lambda one: (-round(one.score, 3), rank[id(one)]))
+    if question.is_present:
+        found.sort(key=lambda one: one.passage.post.created_at, reverse=True)
+        return sorted(found, key=lambda one: -round(one.score, 2))
+    return sorted(found, key=lambda one: (-round(one.score, 2), rank[id(one)]))

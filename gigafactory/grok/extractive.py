@@ -19,9 +19,9 @@ if TYPE_CHECKING:
     from gigafactory.spec.answer import Turn
     from gigafactory.spec.post import Hit
 
-MAX_FACTS: Final = 3  # sentences that give the one fact asked for
+MAX_FACTS: Final = 2  # sentences that give the one fact asked for
 MAX_REPORTS: Final = 5  # sentences on "what did @x say", "what is new with..."
-_AS_GOOD: Final = 0.95  # of the best one's score
+_AS_GOOD: Final = 0.99  # of the best one's score: says the fact as fully
 
 
 class Extractive:

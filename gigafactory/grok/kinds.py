@@ -7,10 +7,11 @@ one cannot answer, however many words it shares with the question.
 from __future__ import annotations
 
 import re
+from itertools import takewhile
 from typing import TYPE_CHECKING, Final
 
 from gigafactory.grok import lexicon
-from gigafactory.grok.words import Word, alike, is_plain, stem, stems_of, words
+from gigafactory.grok.words import Word, alike, is_known, is_plain, stem, stems_of, words
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -20,7 +21,15 @@ if TYPE_CHECKING:
     from gigafactory.grok.question import Question
 
 _COUNT_REACH: Final = 4  # words between a number and what it counts
-_ON_THE_WAY: Final = frozenset("to from by off into via towards".split())
+_ON_THE_WAY: Final = frozenset("to from by into via towards".split())
+_BESIDE: Final = 2  # characters between a noun and its number
+_ARTICLES: Final = frozenset("a an the her his our my their its".split())
+_INDOORS: Final = frozenset("in at on under behind beside inside near outside".split())
+_NO_PLACES: Final = frozenset(
+    """end way moment hurry statement interview row total time half name world case fact attempt list
+    same mood market wake future past first last next air week month year day morning evening night
+    weekend season back rest lead making game minute hour event meantime""".split()
+)
 _PLACE_REACH: Final = 4  # words between a preposition and the place
 _BEFORE_PLACES: Final = frozenset(
     """at in on near outside inside from to behind beside opposite along around under between by off
@@ -32,7 +41,7 @@ _MOVES: Final = frozenset(
     take taken""".split()
 )
 _REASON: Final = re.compile(
-    r"\b(?:because|cos|due to|owing to|thanks to|caused|causing|blamed?|reasons?|result of"
+    r"\b(?:because|cos|bc|cuz|due to|owing to|thanks to|caused|causing|blamed?|reasons?|result of"
     r"|as a result|triggered|(?:started|sparked|set off|brought on) by|down to|so that|in order to|so|in (?:memory|honour|honor|support|protest|response|light|view) of|on account of|to (?:avoid|prevent|allow|make|let|protect|save"
     r"|reduce|raise|help|fix|repair|celebrate|mark|protest|replace|give|keep|stop|ensure)"
     r"|amid|failed?|failure|error|died|killed|exception|out of memory|root cause)\b",
@@ -56,7 +65,9 @@ _JUST: Final = re.compile(
     re.IGNORECASE,
 )
 _VAGUE_COUNTS: Final = frozenset("dozens scores hundreds thousands tens none zero".split())
-_SELF: Final = frozenset("i we i'm we're i've we've my our".split())
+_SELF: Final = frozenset(
+    "i we i'm we're i've we've my our everyone everybody anyone nobody whoever".split()
+)
 _GRAINS: Final = {
     "clock": frozenset({"clock"}),
     "day": frozenset({"day", "period"}),
@@ -64,9 +75,15 @@ _GRAINS: Final = {
     "year": frozenset({"day", "period"}),
     "season": frozenset({"day", "period"}),
 }
+_DIMENSIONS: Final = {
+    "height": frozenset("tall high height above elevation altitude higher summit rises".split()),
+    "depth": frozenset("deep depth below".split()),
+    "width": frozenset("wide width across broad".split()),
+}
 _MEASURED: Final = {
     "money": {"money"}, "percent": {"percent"}, "duration": {"duration"},
-    "length": {"length", "duration"}, "mass": {"mass"}, "temperature": {"temperature"},
+    "length": {"length", "duration"}, "height": {"length"}, "depth": {"length"},
+    "width": {"length"}, "size": {"area", "length", "volume", "bytes", "mass", "power", "plain"}, "mass": {"mass"}, "temperature": {"temperature"},
     "speed": {"speed", "duration"}, "score": {"score"}, "version": {"version"},
 }  # fmt: skip
 
@@ -113,7 +130,11 @@ def _starts_name(found: list[Word], place: int) -> bool:
     if found[place].text.lower() in lexicon.LIGHT or place + 1 >= len(found):
         return False
     following = found[place + 1]
-    return following.is_capital or following.stem in stems_of("VERBS") or is_plain(following)
+    if following.is_capital:
+        return True
+    if is_known(found[place].stem) or following.text.lower() in {"are", "were", "have", "for", "of"}:
+        return False
+    return following.stem in stems_of("VERBS") or following.text.lower() in lexicon.AUXILIARY
 
 
 def _person(question: Question, passage: Passage) -> bool:
@@ -143,6 +164,8 @@ def _place(question: Question, passage: Passage) -> bool:
             return True
         if word.text.lower() not in leading or not _is_about(question, passage, word):
             continue
+        if word.text.lower() in _INDOORS and _is_somewhere(question, found[place + 1 : place + 5]):
+            return True
         for near in found[place + 1 : place + 1 + _PLACE_REACH]:
             if near.text.lower() in _BEFORE_PLACES:
                 break
@@ -150,6 +173,17 @@ def _place(question: Question, passage: Passage) -> bool:
             if placed and not is_asked_word(question, near):
                 return True
     return False
+
+
+def _is_somewhere(question: Question, behind: list[Word]) -> bool:
+    """Return whether "a" or "her" and a noun stand behind "in": "in her shed", "in a grain silo"."""
+    if not behind or behind[0].text.lower() not in _ARTICLES:
+        return False
+    nouns = [word for word in behind[1:] if word.kind == "word"]
+    run = list(takewhile(lambda word: not is_plain(word), nouns))
+    return bool(run) and not any(
+        word.text.lower() in _NO_PLACES or is_asked_word(question, word) for word in run
+    )
 
 
 def _is_about(question: Question, passage: Passage, word: Word) -> bool:
@@ -174,7 +208,10 @@ def _name(question: Question, passage: Passage) -> bool:
 
 
 def _has_number_beside(passage: Passage, word: Word) -> bool:
-    return any(0 <= number.start - word.end <= 2 for number in passage.numbers)  # noqa: PLR2004
+    marks = [(one.start, one.end) for one in passage.numbers]
+    marks += [(one.start, one.end) for one in passage.whens if one.minute is not None]
+    return any(0 <= start - word.end <= _BESIDE or 0 <= word.start - end <= _BESIDE
+               for start, end in marks)  # fmt: skip
 
 
 def _count(question: Question, passage: Passage) -> bool:
@@ -226,6 +263,9 @@ def _is_asked_number(question: Question, number: Quantity) -> bool:
 
 def _measure(question: Question, passage: Passage) -> bool:
     kinds = _MEASURED[question.asked.kind]
+    said = _DIMENSIONS.get(question.asked.kind, frozenset())
+    if said and not said & {word.text.lower() for word in passage.words}:
+        return False
     if any(one.kind in kinds and not _is_asked_number(question, one) for one in passage.numbers):
         return True
     if question.asked.kind == "duration":
@@ -267,6 +307,9 @@ def _age(question: Question, passage: Passage) -> bool:
 def _reason(question: Question, passage: Passage) -> bool:
     text = passage.text
     if _REASON.search(text):
+        return True
+    faults = stems_of("FAULTS")
+    if any(word.stem in faults and not is_asked_word(question, word) for word in passage.words):
         return True
     starts = {when.start for when in passage.whens} | {one.start for one in passage.numbers}
     return any(found.end() not in starts for found in _LED_REASON.finditer(text))

@@ -150,8 +150,16 @@ NEGATIONS: Final = frozenset(
 # Words that say that something does not go on: they answer "why is it not...".
 FAILING: Final = frozenset(
     """close closed cancel suspend stop fail halt delay postpone break broken down offline outage
-    withdraw scrap ban block miss late off""".split()
+    withdraw scrap ban block miss late off burn dry dead stuck empty defect leak shut""".split()
 )
+# What goes wrong, and so tells why, without a "because".
+FAULTS: Final = frozenset(
+    """break burn leak tear damage crack fault bug error flood ice fog storm snow strike accident crash
+    fire injury ill illness sick sickness shortage derail collapse overheat jam theft vandalism wind
+    defect outage""".split()
+)
+# "Won't run" says the same as "is cancelled".
+GOING: Final = frozenset("run operate go sail work happen play open stop serve fly".split())
 # Who says so is not sure of it, or it is no statement of what is.
 HEARSAY: Final = frozenset(
     """rumour rumours rumor rumors rumoured rumored allegedly supposedly apparently reportedly
@@ -186,7 +194,7 @@ OPPOSITES: Final = (
     "fastest|slowest", "men|women", "boy|girl", "male|female", "husband|wife", "father|mother", "son|daughter",
     "brother|sister", "king|queen", "parent|child", "sunrise|sunset", "dawn|dusk", "entrance|exit",
     "left|right", "public|private", "adult|child", "inbound|outbound", "upstream|downstream", "lunch|dinner breakfast",
-    "summer|winter", "spring|autumn fall", "success|failure", "pass|fail", "dead killed|injured hurt wounded alive survived",
+    "summer|winter", "spring|autumn fall", "success|failure", "pass|fail", "safe|dangerous danger warning hazard unsafe", "dead killed|injured hurt wounded alive survived",
 )  # fmt: skip
 # Stems that only look as if they were made from a shorter one.
 ROOTS: Final = frozenset("counter corner former master signal number letter matter poster".split())
@@ -205,8 +213,9 @@ MEASURES: Final = {
         loss goodput throughput temperature quantity tally figure rating rank pressure
         circulation mileage wattage voltage frequency seating record mfu""",
     "score": "score scoreline",
-    "clock": "time hour",
+    "clock": "time hour hours",
     "day": "date day weekday",
+    "time": "deadline",
     "year": "year",
     "month": "month",
     "season": "season",
@@ -301,7 +310,7 @@ SYNONYMS: Final = (
     # people coming and going
     "arrive arrival land reach come", "depart departure leave go set-off", "resign resignation quit step-down leave stepping",
     "retire retirement", "hire recruit appoint employ", "appoint name appointed elect choose", "elect vote election", "replace succeed successor substitute",
-    "fire sack dismiss layoff axe", "visit tour attend", "attend attendance turnout turn show join", "travel trip journey ride", "meet meeting gather",
+    "fire sack dismiss layoff axe cut", "job workforce redundancy employee position", "distinguish differentiate tellapart recognise recognize", "win wentto award", "visit tour attend", "attend attendance turnout turn show join", "travel trip journey ride", "meet meeting gather",
     "marry wedding married wed", "born birth", "move relocate", "welcome greet", "volunteer helper", "lead head run chair", "ceo chief boss head",
     "founder found start establish set", "council councillor", "give donate get receive present grant", "lend loan", "queue line wait", "guest visitor", "student pupil", "teacher tutor", "kid child children",
     "resident local neighbour", "boss manager", "doctor physician medic", "police officer cop", "firefighter fireman brigade", "winner recipient",
