@@ -33,6 +33,7 @@ _COSTS: Final = frozenset(
 )
 _OPEN_VERBS: Final = frozenset("happened happening happens happen going".split())
 _NEWS: Final = frozenset("new latest news update".split())
+_IS: Final = frozenset({"is", "are"})
 _REACH: Final = 7  # words behind "what" within which the measure asked for is named
 
 
@@ -100,6 +101,8 @@ def _how(words: Sequence[Word], place: int) -> Asked:
         return _counted(words, place + 2, spent)
     if following == "much":
         return _amount(words, place + 2, spent)
+    if following == "long" and place + 2 < len(words) and words[place + 2].text.lower() in _IS:
+        return Asked("extent", (), spent)
     if following in _HOW:
         return Asked(_HOW[following], (), spent)
     return Asked("open", (), frozenset({place}))
@@ -152,9 +155,11 @@ def _what(words: Sequence[Word], place: int) -> Asked:
     spent = frozenset({place})
     nouns = _noun_run(words, place + 1)
     near = [word.text.lower() for word in words[place + 1 : place + 5]]
-    if _OPEN_VERBS & set(near[:3]) or (nouns[:1] == [] and _NEWS & set(near[1:3])):
-        return Asked("open", (), spent)
-    if nouns and not _is_verb(nouns[0]):
+    is_news = bool(_NEWS & set(near[:1])) and words[place].text.lower().endswith("s")
+    if _OPEN_VERBS & set(near[:3]) or is_news or (not nouns and _NEWS & set(near[1:3])):
+        news = {at for at, word in enumerate(words[: place + 5]) if word.text.lower() in _NEWS}
+        return Asked("open", (), spent | news)
+    if nouns and (words[place].text.lower() == "which" or not _is_verb(nouns[0])):
         return _chosen(words, place + 1, nouns, spent)
     if nouns and nouns[0].stem in {stem("cause"), stem("trigger"), stem("led")}:
         return Asked("reason", (), spent | {place + 1})

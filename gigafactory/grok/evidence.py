@@ -19,7 +19,7 @@ from gigafactory.grok import kinds, lexicon
 from gigafactory.grok.asked import measure_of
 from gigafactory.grok.passages import Passage, has_question, passages, sentence_spans
 from gigafactory.grok.stance import denials, is_denied, is_doubtful, is_unreal
-from gigafactory.grok.words import alike, are_opposite, is_known, stem, stems_of, words
+from gigafactory.grok.words import alike, are_opposite, is_known, is_loosely, is_plain, stem, stems_of, words
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -32,6 +32,7 @@ if TYPE_CHECKING:
 MIN_COVERAGE: Final = 0.7  # of the weight of a question's words
 MIN_UNBOUND_TERMS: Final = 3  # found, for a verb to be left out
 _WEIGHTS: Final = {"name": 1.5, "noun": 1.0, "verb": 0.8, "light": 0.3}
+_LOOSE: Final = 0.8  # of a verb's weight, where the passage has another of its class
 _LONGER: Final = 0.97  # per further sentence: the shortest passage that answers is best
 _GOING_ON: Final = frozenset(
     """it it's its they they're them their he he's him his she she's her this these those we we're
@@ -123,6 +124,8 @@ class Evidence:
         elif self.question.is_negated and term.kind == "verb":
             failing = stems_of("FAILING")
             found = [at for at, one in enumerate(stems) if one in failing]
+        if not found and term.kind == "verb" and self.question.asked.kind != "person":
+            found = [at for at, one in enumerate(stems) if is_loosely(one, term.stem)]
         measure = measure_of(term.stem)
         if not found and measure and any(one.kind == measure for one in passage.numbers):
             return []
@@ -140,7 +143,12 @@ class Evidence:
         if verbs > 1 or (verbs and not self._may_lack(passage, places)):
             return 0.0
         total = sum(self._weights[term.stem] for term in asked)
-        return 1.0 - sum(self._weights[term.stem] for term in missing) / total if total else 1.0
+        lost = sum(self._weights[term.stem] for term in missing)
+        lost += (1 - _LOOSE) * sum(
+            self._weights[term.stem] for term in asked
+            if term.kind == "verb" and places[term] and not _is_exact(term, passage, places[term])
+        )  # fmt: skip
+        return 1.0 - lost / total if total else 1.0
 
     def _is_implied(self, term: Term) -> bool:
         """Return whether the kind of thing asked for says a word already."""
@@ -163,6 +171,10 @@ class Evidence:
             word.stem in stems_of("VERBS") - stems_of("SPEECH") and place not in taken
             for place, word in enumerate(passage.words)
         )
+
+
+def _is_exact(term: Term, passage: Passage, places: list[int] | None) -> bool:
+    return any(alike(passage.words[at].stem, term.stem) for at in places or ())
 
 
 def _is_made(passage: Passage) -> bool:
@@ -256,8 +268,12 @@ def _is_affirmed(
         return True
     if question.is_negated:
         return bool(denials(passage.words)) or _has_opposite(question, passage)
-    verbs = [(term, ats) for term, ats in places.items() if term.kind == "verb" and ats]
-    return not any(all(is_denied(passage, at) for at in ats) for _, ats in verbs if ats)
+    verbs = [
+        [at for at in ats or () if alike(passage.words[at].stem, term.stem)]
+        for term, ats in places.items()
+        if term.kind == "verb"
+    ]
+    return not any(ats and all(is_denied(passage, at) for at in ats) for ats in verbs)
 
 
 def _has_opposite(question: Question, passage: Passage) -> bool:
@@ -280,21 +296,29 @@ def _is_bound(question: Question, passage: Passage, places: dict[Term, list[int]
         return True
     asked = {passage.words[at].start for at in named}
     owners = [word for word in kinds.names(passage) if not _is_led_name(passage, word)]
-    for verb in verbs:
-        before = [word for word in owners if word.start < passage.words[verb].start]
-        if not before or before[-1].start in asked or before[-1].kind == "handle":
-            return True
-        if kinds.is_asked_word(question, before[-1]):
-            return True
-    return False
+    return any(not _is_others(question, passage, verb, owners, asked) for verb in verbs)
+
+
+def _is_others(
+    question: Question, passage: Passage, verb: int, owners: list[Word], asked: set[int]
+) -> bool:
+    """Return whether a name that is not asked about stands right before a verb, as who does it."""
+    before = [word for word in owners if word.start < passage.words[verb].start]
+    if not before or before[-1].start in asked or before[-1].kind == "handle":
+        return False
+    at = passage.words.index(before[-1])
+    near = all(is_plain(word) for word in passage.words[at + 1 : verb])
+    return near and not kinds.is_asked_word(question, before[-1])
 
 
 def _is_led_name(passage: Passage, name: Word) -> bool:
-    """Return whether a preposition leads a name, so that it is not who does it: "of Athletic"."""
+    """Return whether a name is not who does it: "of Athletic", "Falk said" of others."""
     before = [word for word in passage.words if word.end <= name.start]
     while before and (before[-1].is_capital or before[-1].text.lower() in {"the", "a", "an"}):
         before.pop()
-    return bool(before) and before[-1].text.lower() in _LEADING
+    behind = [word for word in passage.words if word.start >= name.end and not word.is_capital]
+    speaks = bool(behind) and behind[0].text.lower() in lexicon.SPEECH
+    return speaks or (bool(before) and before[-1].text.lower() in _LEADING)
 
 
 def _is_one(question: Question, passage: Passage, places: dict[Term, list[int] | None]) -> bool:

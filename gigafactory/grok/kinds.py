@@ -22,6 +22,8 @@ if TYPE_CHECKING:
 
 _COUNT_REACH: Final = 4  # words between a number and what it counts
 _ON_THE_WAY: Final = frozenset("to from by into via towards".split())
+_ZONES: Final = frozenset("UTC GMT CET CEST EST EDT PST PDT BST AM PM".split())
+_HEADING_WORDS: Final = 8
 _BESIDE: Final = 2  # characters between a noun and its number
 _ARTICLES: Final = frozenset("a an the her his our my their its".split())
 _INDOORS: Final = frozenset("in at on under behind beside inside near outside".split())
@@ -33,7 +35,7 @@ _NO_PLACES: Final = frozenset(
 _PLACE_REACH: Final = 4  # words between a preposition and the place
 _BEFORE_PLACES: Final = frozenset(
     """at in on near outside inside from to behind beside opposite along around under between by off
-    across into via next beneath above within towards""".split()
+    across into via next beneath above below within towards""".split()
 )
 _MOVES: Final = frozenset(
     """to from go goes going gone went move moves moved moving travel relocate relocated relocating fly
@@ -83,7 +85,7 @@ _DIMENSIONS: Final = {
 _MEASURED: Final = {
     "money": {"money"}, "percent": {"percent"}, "duration": {"duration"},
     "length": {"length", "duration"}, "height": {"length"}, "depth": {"length"},
-    "width": {"length"}, "size": {"area", "length", "volume", "bytes", "mass", "power", "plain"}, "mass": {"mass"}, "temperature": {"temperature"},
+    "width": {"length"}, "extent": {"length", "duration"}, "size": {"area", "length", "volume", "bytes", "mass", "power", "plain"}, "mass": {"mass"}, "temperature": {"temperature"},
     "speed": {"speed", "duration"}, "score": {"score"}, "version": {"version"},
 }  # fmt: skip
 
@@ -107,10 +109,14 @@ def names(passage: Passage) -> Iterator[Word]:
     The first word of a sentence is one only if another name or a verb follows.
     """
     found = passage.words
-    timed = [(when.start, when.end) for when in passage.whens]
+    timed = [(one.start, one.end) for one in (*passage.whens, *passage.numbers)]
     for place, word in enumerate(found):
         if any(word.start < end and start < word.end for start, end in timed):
             continue
+        if word.text in _ZONES:
+            continue
+        if passage.text[word.end : word.end + 1] == ":" and word.text.isupper():
+            continue  # "BREAKING:"
         if word.kind == "handle" or (
             word.is_capital and not is_plain(word) and word.kind == "word"
             and (_is_inside(passage, place) or _starts_name(found, place))
@@ -127,14 +133,17 @@ def _is_inside(passage: Passage, place: int) -> bool:
 
 
 def _starts_name(found: list[Word], place: int) -> bool:
-    if found[place].text.lower() in lexicon.LIGHT or place + 1 >= len(found):
+    if found[place].text.lower() in lexicon.LIGHT:
         return False
+    if place + 1 >= len(found):
+        return place > 0
     following = found[place + 1]
     if following.is_capital:
         return True
     if is_known(found[place].stem) or following.text.lower() in {"are", "were", "have", "for", "of"}:
         return False
-    return following.stem in stems_of("VERBS") or following.text.lower() in lexicon.AUXILIARY
+    does = following.stem in stems_of("VERBS") and not following.text.lower().endswith("ing")
+    return does or following.text.lower() in lexicon.AUXILIARY
 
 
 def _person(question: Question, passage: Passage) -> bool:
@@ -160,7 +169,7 @@ def _place(question: Question, passage: Passage) -> bool:
     moves = {word.text.lower() for word in words(question.text)} & _MOVES
     leading = _BEFORE_PLACES if moves else _BEFORE_PLACES - _ON_THE_WAY
     for place, word in enumerate(found):
-        if word.text.lower() in {"venue", "location", "where", "address"}:
+        if word.text.lower() in {"venue", "location", "where", "address"} or passage.text[word.end : word.end + 1] == ":" and word.text.lower() == "place":
             return True
         if word.text.lower() not in leading or not _is_about(question, passage, word):
             continue
@@ -268,7 +277,7 @@ def _measure(question: Question, passage: Passage) -> bool:
         return False
     if any(one.kind in kinds and not _is_asked_number(question, one) for one in passage.numbers):
         return True
-    if question.asked.kind == "duration":
+    if question.asked.kind in {"duration", "extent"}:
         return bool(re.search(r"\b(?:until|till|since|all (?:day|night|week))\b", passage.text, re.I))
     return False
 
@@ -311,8 +320,20 @@ def _reason(question: Question, passage: Passage) -> bool:
     faults = stems_of("FAULTS")
     if any(word.stem in faults and not is_asked_word(question, word) for word in passage.words):
         return True
+    if _explains(question, passage):
+        return True
     starts = {when.start for when in passage.whens} | {one.start for one in passage.numbers}
     return any(found.end() not in starts for found in _LED_REASON.finditer(text))
+
+
+def _explains(question: Question, passage: Passage) -> bool:
+    """Return whether a note says what, and behind a colon or dash why: "Power cut: a digger hit..."."""
+    head, _, tail = passage.text.partition(": ")
+    if not tail or len(head.split()) > _HEADING_WORDS:
+        return False
+    about = [word for word in words(head) if is_asked_word(question, word)]
+    told = [word for word in words(tail) if word.stem in stems_of("VERBS") and not is_asked_word(question, word)]
+    return bool(about) and bool(told)
 
 
 def _frequency(question: Question, passage: Passage) -> bool:

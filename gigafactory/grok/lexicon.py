@@ -133,7 +133,7 @@ LEADS: Final = (
 LIGHT: Final = frozenset(
     """new old big biggest large largest small smallest main major local current currently recent
     whole entire total overall official officially different various other certain special own
-    exact first next last final upcoming planned plan people person persons man men woman women
+    exact first next last upcoming planned plan people person persons man men woman women
     thing things kind sort type way time times place part side area group member members number
     amount name named call called work use used make made take taken give given happen happened
     expect expected come came comes ready available set due supposed able want wants need needs involve involved include includes available
@@ -285,6 +285,41 @@ IRREGULAR: Final = dict(
     harbour:harbor neighbour:neighbor labour:labor favourite:favorite tyre:tire kerb:curb
     grey:gray cancelled:cancel cancellation:cancel cancels:cancel""".split()
 )
+# Verbs of one class may tell of the same happening where all else agrees; opposites never do.
+VERB_CLASSES: Final = (
+    "open reopen start begin launch resume return welcome debut introduce release publish",
+    "close end stop finish cease expire shut halt quit retire",
+    "lose destroy damage ruin wreck wipe hit burn break spoil collapse",
+    "arrest detain catch capture charge seize hold jail sentence convict",
+    "beat win defeat eliminate knockout triumph succeed clinch",
+    "delay postpone slip move shift reschedule push hold",
+    "cancel scrap drop abandon call axe suspend withdraw",
+    "buy acquire purchase order get take",
+    "approve back accept pass agree adopt sign vote allow grant permit",
+    "reject refuse deny oppose dismiss veto",
+    "build construct make create produce develop design assemble erect",
+    "repair fix restore renovate mend rebuild refurbish replace",
+    "measure record reach hit register report detect log observe find",
+    "move go travel journey run sail fly ride drive head relocate lead arrive enter come",
+    "give donate grant award offer provide hand present supply contribute send deliver",
+    "raise collect gather earn donate",
+    "cost pay spend invest allocate fund charge fine approve budget",
+    "rescue save free evacuate pull help",
+    "find discover spot recover locate see detect",
+    "take steal rob snatch grab",
+    "say tell announce state claim report confirm warn write explain",
+    "appoint name hire elect choose recruit sign promote",
+    "hold host stage organise organize run happen celebrate",
+    "plant grow sow add",
+    "attend visit join watch come gather",
+    "rise climb increase grow jump surge raise",
+    "fall drop decline decrease lower sink cut reduce shrink",
+    "show exhibit display screen perform play present",
+    "eat drink feed taste",
+    "teach train learn study",
+    "work function operate run",
+    "last take continue",
+)  # fmt: skip
 SYNONYMS: Final = (
     # happening, beginning, ending
     "start begin launch commence kickoff open debut", "end finish conclude close over wrap",
@@ -293,7 +328,7 @@ SYNONYMS: Final = (
     "postpone delay reschedule move push defer late", "delay late behind hold", "suspend halt pause stop",
     "happen occur place", "hold host stage run organise organize", "continue last run until", "expire end lapse",
     # winning, losing, sport
-    "win winner victory champion triumph beat defeat gold", "win first", "second runnerup silver",  "win title trophy champion prize", "win clinch secure claim land",
+    "win winner victory triumph beat defeat gold", "winner champion", "win first", "second runnerup silver",  "win title trophy prize", "win clinch secure claim land",
     "finish place come", "score goal net", "lose loss defeat beaten", "match game fixture tie", "race run", "race marathon", "race 10k 5k",
     "player athlete footballer", "coach manager trainer", "team side club squad", "tournament championship cup contest competition",
     "record best fastest", "final grand-final", "draw tie", "medal podium", "join sign transfer move", "crowd attendance fans spectators",
@@ -352,7 +387,7 @@ SYNONYMS: Final = (
     "package parcel delivery", "deliver delivery ship", "bag suitcase luggage", "key keys", "clothes clothing", "food meal dish", "drink beverage", "beer ale brew", "dessert cake sweet",
     "seat chair capacity", "lane track", "path trail footpath", "hill mountain peak summit", "river stream", "lake reservoir", "sea ocean", "beach shore coast", "island isle", "bridge crossing viaduct footbridge",
     "tunnel underpass", "harbour port dock marina", "lift elevator", "pavement sidewalk", "petrol gas fuel", "satellite spacecraft probe", "rocket launcher", "telescope observatory", "comet asteroid",
-    "language tongue", "survey poll study", "research study", "scientist researcher", "result outcome", "deadline due close", "holiday vacation break", "weekend saturday sunday", "password passcode",
+    "language tongue", "survey poll study", "research study work project", "wind gust gale", "beat defeat eliminate knockout oust", "arrest detain catch capture nab", "reopen comeback", "postpone slip delay", "new appoint name hire elect become newest", "lose without", "scientist researcher", "result outcome", "deadline due close", "holiday vacation break", "weekend saturday sunday", "password passcode",
     "statue sculpture monument", "painting artwork art", "musician band artist", "singer vocalist", "actor star cast", "director filmmaker", "chef cook", "goalkeeper keeper",
     "midnight 12am", "noon midday", "maximum limit cap", "age old year", "height tall high", "length long", "depth deep", "weight weigh heavy", "speed fast", "distance far",
     # runs of a training factory

@@ -151,7 +151,8 @@ def _terms(
         if word.kind == "handle" and word.text.lstrip("@").lower() in authors:
             continue
         is_noun = _is_led(found, place)
-        term = Term(word.text, word.stem, word.parts, _class(word, is_noun, titled, place, authors))
+        of = _class(word, is_noun, titled, place, authors, kind.kind)
+        term = Term(word.text, word.stem, word.parts, of)
         terms.setdefault(term.stem, term)
     return list(terms.values())
 
@@ -192,7 +193,7 @@ def _is_titled(found: list[Word]) -> bool:
 
 
 def _class(
-    word: Word, is_noun: bool, titled: bool, place: int, authors: tuple[str, ...]
+    word: Word, is_noun: bool, titled: bool, place: int, authors: tuple[str, ...], kind: str
 ) -> str:
     lower = word.text.lower()
     if word.kind in {"handle", "tag"}:
@@ -203,6 +204,8 @@ def _class(
         return "name"
     if authors and lower in lexicon.SPEECH:
         return "light"
+    if lower in {"new", "next", "former", "previous"} and kind in {"person", "name"}:
+        return "verb"  # who is new is not who is there
     if word.stem in stems_of("LIGHT") or lower.endswith("ly"):
         return "light"
     if is_noun:
