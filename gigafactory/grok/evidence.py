@@ -39,6 +39,7 @@ _GOING_ON: Final = frozenset(
     us our both""".split()
 )
 _LEADING: Final = frozenset("of in at from for near on to with between by via and".split())
+_NEEDED: Final = frozenset({"name", "noun"})
 _BY_NAME: Final = re.compile(r"\bby (?:@\w|(?:the |our |a )?[A-Z])")
 _MINUTES: Final = 2  # between "at 14:02" and the time of a post that tells of it
 
@@ -56,6 +57,8 @@ class Evidence:
 
     def __init__(self, question: Question, posts: Sequence[Post]) -> None:
         self.question = question
+        self._best: dict[Post, Found | None] = {}
+        self._hardest_first = sorted(question.terms, key=lambda term: -_WEIGHTS[term.kind])
         found: Counter[str] = Counter()
         for post in posts:
             found.update({part for word in words(post.text[:2000]) for part in word.parts})
@@ -66,12 +69,15 @@ class Evidence:
 
     def best(self, post: Post) -> Found | None:
         """Return the passage of a post that answers best; None if none does."""
+        if post not in self._best:
+            self._best[post] = self._judged(post)
+        return self._best[post]
+
+    def _judged(self, post: Post) -> Found | None:
         found: Found | None = None
         if not _is_by(post, self.question.authors):
             return None
         for passage in passages(post):
-            if not self._may_answer(passage):
-                continue
             score = self.score(passage)
             best = found.score if found else 0.0
             if score > best or (score and score >= best * _LONGER and self._is_open):
@@ -83,18 +89,14 @@ class Evidence:
         """Whether all that a post says of a thing is asked for, so that more of it is better."""
         return self.question.asked.kind == "open"
 
-    def _may_answer(self, passage: Passage) -> bool:
-        """Return whether some word of the question is there; cheap, before all else."""
-        terms = self.question.terms
-        parts = {part for word in passage.words for part in word.parts}
-        return not terms or any(
-            alike(part, term.stem) for part in parts | passage.context for term in terms
-        )
-
     def score(self, passage: Passage) -> float:
         """Return how well a passage answers, 0 for not at all."""
         question = self.question
-        places = {term: self._places(term, passage) for term in question.terms}
+        places: dict[Term, list[int] | None] = {}
+        for term in self._hardest_first:
+            places[term] = self._places(term, passage)
+            if places[term] is None and term.kind in _NEEDED and not self._is_implied(term):
+                return 0.0
         coverage = self._coverage(passage, places)
         if coverage < MIN_COVERAGE or not _is_stated(question, passage):
             return 0.0
@@ -137,7 +139,7 @@ class Evidence:
         asked = [term for term in places if places[term] is not None
                  or not (self._is_implied(term) or (made and term.stem in stems_of("CREATING")))]  # fmt: skip
         missing = [term for term in asked if places[term] is None]
-        if any(term.kind in {"name", "noun"} for term in missing):
+        if any(term.kind in _NEEDED for term in missing):
             return 0.0
         verbs = sum(term.kind == "verb" for term in missing)
         if verbs > 1 or (verbs and not self._may_lack(passage, places)):
@@ -196,13 +198,13 @@ def _is_by(post: Post, authors: tuple[str, ...]) -> bool:
 
 def _places(term: Term, passage: Passage) -> list[int] | None:
     """Return where a passage has a term; empty if the post has it elsewhere; None if nowhere."""
-    found = [
-        place
-        for place, word in enumerate(passage.words)
-        if _is_same(term, (word.stem, *word.parts)) or _halves(term, passage, place)
-    ]
-    if found:
-        return found
+    found = [at for part, ats in passage.places.items() if alike(part, term.stem) for at in ats]
+    found += passage.joined.get(term.stem, [])
+    if not found and is_known(term.stem):
+        found = [at for whole, ats in passage.joined.items()
+                 if is_known(whole) and alike(whole, term.stem) for at in ats]  # fmt: skip
+    if found or _has_halves(term, passage):
+        return sorted(found)
     handle = passage.post.author.lower()
     if any(alike(one, term.stem) for one in passage.context):
         return []
@@ -212,20 +214,12 @@ def _places(term: Term, passage: Passage) -> list[int] | None:
     return [] if lower == handle else None
 
 
-def _is_same(term: Term, parts: tuple[str, ...]) -> bool:
-    if any(alike(part, term.stem) for part in parts):
-        return True
+def _has_halves(term: Term, passage: Passage) -> bool:
+    """Return whether both halves of "red-ribbon" are there."""
     halves = [one for one in term.parts if one != term.stem and len(one) > 2]  # noqa: PLR2004
-    return len(halves) > 1 and all(any(alike(part, one) for part in parts) for one in halves)
-
-
-def _halves(term: Term, passage: Passage, place: int) -> bool:
-    """Return whether two words that follow one another are the term: "e bike", "foot bridge"."""
-    if place + 1 >= len(passage.words):
-        return False
-    one, other = passage.words[place : place + 2]
-    joined = {one.stem + other.stem, stem(one.stem + other.text)}
-    return any(whole == term.stem or (is_known(whole) and alike(whole, term.stem)) for whole in joined)
+    return len(halves) > 1 and all(
+        any(alike(part, one) for part in passage.places) for one in halves
+    )
 
 
 def _is_stated(question: Question, passage: Passage) -> bool:
@@ -344,8 +338,9 @@ def _goes_on(part: Passage) -> bool:
     return bool(said & _GOING_ON) or not any(word.stem in stems_of("VERBS") for word in part.words)
 
 
-def order(hits: Sequence[Hit], question: Question, evidence: Evidence) -> list[Found]:
+def order(hits: Sequence[Hit], evidence: Evidence) -> list[Found]:
     """Return the passages that answer, the best of each post, best first (newest, if asked)."""
+    question = evidence.question
     found = [one for hit in hits if (one := evidence.best(hit.post)) is not None]
     rank = {id(one): place for place, one in enumerate(found)}
     if question.newest:

@@ -26,12 +26,18 @@ _AS_NEAR: Final = 0.85  # is as much about the thing
 
 
 class Extractive:
-    """Quotes posts."""
+    """Quotes posts.
+
+    Args:
+        clock: The time, for "yesterday".
+        evidence: What was judged before of the same question and posts; saves judging again.
+    """
 
     name = "extractive"
 
-    def __init__(self, clock: Callable[[], datetime]) -> None:
+    def __init__(self, clock: Callable[[], datetime], evidence: Evidence | None = None) -> None:
         self._clock = clock
+        self._evidence = evidence
 
     def drafts(
         self,
@@ -40,8 +46,10 @@ class Extractive:
         hits: Sequence[Hit],
     ) -> Iterator[Draft]:
         """Yield the passages that answer, the best first."""
-        asked = read(question, self._clock())
-        found = order(hits, asked, Evidence(asked, [hit.post for hit in hits]))
+        evidence = self._evidence or Evidence(
+            read(question, self._clock()), [hit.post for hit in hits]
+        )
+        asked, found = evidence.question, order(hits, evidence)
         is_open = asked.asked.kind == "open"
         most, least = (MAX_REPORTS, _AS_NEAR) if is_open else (MAX_FACTS, _AS_GOOD)
         for one in as_good(found, least)[:most]:
