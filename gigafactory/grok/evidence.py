@@ -15,11 +15,20 @@ from dataclasses import dataclass
 from math import log
 from typing import TYPE_CHECKING, Final
 
-from gigafactory.grok import kinds, lexicon
+from gigafactory.grok import kinds, lexicon, named
 from gigafactory.grok.asked import measure_of
 from gigafactory.grok.passages import Passage, has_question, passages, sentence_spans
 from gigafactory.grok.stance import denials, is_denied, is_doubtful, is_unreal
-from gigafactory.grok.words import alike, are_opposite, is_known, is_loosely, is_plain, stem, stems_of, words
+from gigafactory.grok.words import (
+    alike,
+    are_opposite,
+    is_known,
+    is_loosely,
+    is_plain,
+    stem,
+    stems_of,
+    words,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -34,11 +43,11 @@ MIN_UNBOUND_TERMS: Final = 3  # found, for a verb to be left out
 _WEIGHTS: Final = {"name": 1.5, "noun": 1.0, "verb": 0.8, "light": 0.3}
 _LOOSE: Final = 0.8  # of a verb's weight, where the passage has another of its class
 _LONGER: Final = 0.97  # per further sentence: the shortest passage that answers is best
-_GOING_ON: Final = frozenset(
+_GOING_ON: Final = lexicon.word_set(
     """it it's its they they're them their he he's him his she she's her this these those we we're
-    us our both""".split()
+    us our both"""
 )
-_LEADING: Final = frozenset("of in at from for near on to with between by via and".split())
+_LEADING: Final = lexicon.word_set("of in at from for near on to with between by via and")
 _NEEDED: Final = frozenset({"name", "noun"})
 _BY_NAME: Final = re.compile(r"\bby (?:@\w|(?:the |our |a )?[A-Z])")
 _MINUTES: Final = 2  # between "at 14:02" and the time of a post that tells of it
@@ -136,8 +145,11 @@ class Evidence:
     def _coverage(self, passage: Passage, places: dict[Term, list[int] | None]) -> float:
         """Return the share of the question's weight that is found; 0 if what must be is not."""
         made = self.question.asked.kind == "person" and _is_made(passage)
-        asked = [term for term in places if places[term] is not None
-                 or not (self._is_implied(term) or (made and term.stem in stems_of("CREATING")))]  # fmt: skip
+        implied = stems_of("CREATING") if made else frozenset()
+        asked = [
+            term for term in places
+            if places[term] is not None or not (self._is_implied(term) or term.stem in implied)
+        ]  # fmt: skip
         missing = [term for term in asked if places[term] is None]
         if any(term.kind in _NEEDED for term in missing):
             return 0.0
@@ -208,15 +220,15 @@ def _places(term: Term, passage: Passage) -> list[int] | None:
     handle = passage.post.author.lower()
     if any(alike(one, term.stem) for one in passage.context):
         return []
-    lower = term.text.lstrip("@").lower().replace("’", "'").removesuffix("'s")
-    if len(lower) > 3 and any(one in handle for one in (lower, term.stem)):  # noqa: PLR2004
+    lower = term.text.lstrip("@").lower().replace("\u2019", "'").removesuffix("'s")
+    if len(lower) > 3 and any(one in handle for one in (lower, term.stem)):
         return []
     return [] if lower == handle else None
 
 
 def _has_halves(term: Term, passage: Passage) -> bool:
     """Return whether both halves of "red-ribbon" are there."""
-    halves = [one for one in term.parts if one != term.stem and len(one) > 2]  # noqa: PLR2004
+    halves = [one for one in term.parts if one != term.stem and len(one) > 2]
     return len(halves) > 1 and all(
         any(alike(part, one) for part in passage.places) for one in halves
     )
@@ -285,11 +297,11 @@ def _is_bound(question: Question, passage: Passage, places: dict[Term, list[int]
     "Baker resigned; Ortega takes over" does not say that Ortega resigned.
     """
     verbs = [at for term, ats in places.items() if term.kind == "verb" for at in ats or ()]
-    named = [at for term, ats in places.items() if term.kind == "name" for at in ats or ()]
-    if not verbs or not named or question.asked.kind in {"person", "name"}:
+    owned = [at for term, ats in places.items() if term.kind == "name" for at in ats or ()]
+    if not verbs or not owned or question.asked.kind in {"person", "name"}:
         return True
-    asked = {passage.words[at].start for at in named}
-    owners = [word for word in kinds.names(passage) if not _is_led_name(passage, word)]
+    asked = {passage.words[at].start for at in owned}
+    owners = [word for word in named.names(passage) if not _is_led_name(passage, word)]
     return any(not _is_others(question, passage, verb, owners, asked) for verb in verbs)
 
 
@@ -302,17 +314,17 @@ def _is_others(
         return False
     at = passage.words.index(before[-1])
     near = all(is_plain(word) for word in passage.words[at + 1 : verb])
-    return near and not kinds.is_asked_word(question, before[-1])
+    return near and not named.is_asked_word(question, before[-1])
 
 
 def _is_led_name(passage: Passage, name: Word) -> bool:
     """Return whether a name is not who does it: "of Athletic", "Falk said" of others."""
     before = [word for word in passage.words if word.end <= name.start]
-    while before and (before[-1].is_capital or before[-1].text.lower() in {"the", "a", "an"}):
+    while before and (before[-1].is_capital or before[-1].lower in {"the", "a", "an"}):
         before.pop()
     behind = [word for word in passage.words if word.start >= name.end and not word.is_capital]
-    speaks = bool(behind) and behind[0].text.lower() in lexicon.SPEECH
-    return speaks or (bool(before) and before[-1].text.lower() in _LEADING)
+    speaks = bool(behind) and behind[0].lower in lexicon.SPEECH
+    return speaks or (bool(before) and before[-1].lower in _LEADING)
 
 
 def _is_one(question: Question, passage: Passage, places: dict[Term, list[int] | None]) -> bool:
@@ -334,7 +346,7 @@ def _is_one(question: Question, passage: Passage, places: dict[Term, list[int] |
 
 
 def _goes_on(part: Passage) -> bool:
-    said = {word.text.lower().replace("’", "'") for word in part.words}
+    said = {word.lower for word in part.words}
     return bool(said & _GOING_ON) or not any(word.stem in stems_of("VERBS") for word in part.words)
 
 

@@ -21,14 +21,16 @@ if TYPE_CHECKING:
 MAX_READ_CHARS: Final = 10_000  # of one post; what is behind is not read, and so not cited
 MAX_QUOTE_CHARS: Final = 600
 MAX_SENTENCES: Final = 3
-_BREAK: Final = re.compile(r"[.!?…]+[\"'”’)\]]*(?=\s)|\n+")
+_BREAK: Final = re.compile(r"[.!?…]+[\"'\u201d\u2019)\]]*(?=\s)|\n+")
 _SHORTENED: Final = re.compile(
     r"(?:\b(?:mr|mrs|ms|dr|st|prof|sr|jr|vs|etc|e\.g|i\.e|no|approx|jan|feb|mar|apr|jun|jul|aug"
     r"|sept?|oct|nov|dec|mon|tues?|wed|thurs?|fri|[ap]\.?m)|\b[A-Z])\.$",
     re.IGNORECASE,
 )
-_OWN: Final = frozenset("the our my your a an".split())
-_CLAUSE: Final = re.compile(r"[;:–—]|,|\s-\s|\b(?:and|but|while|whereas|although|though)\b")
+_OWN: Final = lexicon.word_set("the our my your a an")
+_CLAUSE: Final = re.compile(
+    r"[;:\u2013\u2014]|,|\s-\s|\b(?:and|but|while|whereas|although|though)\b"
+)
 
 
 @dataclass(frozen=True, eq=False)
@@ -122,7 +124,7 @@ def sentence_spans(text: str) -> list[tuple[int, int]]:
 
 def has_question(text: str) -> bool:
     """Return whether a text asks anything."""
-    return bool(re.search(r"\?(?:\s|[\"'”’)!?]|$)", text))
+    return bool(re.search(r"\?(?:\s|[\"'\u201d\u2019)!?]|$)", text))
 
 
 def _texts(
@@ -135,8 +137,8 @@ def _texts(
 
 
 def _is_put(asked: str) -> bool:
-    """Return whether a question is put to others; "The secret of my risotto?" leads to its answer."""
-    first = asked.split()[0].strip("\"'“‘(¿").lower()
+    """Return whether a question is put to others; "My secret?" leads to its answer."""
+    first = asked.split()[0].strip("\"'\u201c\u2018(¿").lower()
     others = {"anyone", "anybody", "someone", "any", "so", "hey"}
     return first in lexicon.FUNCTION - _OWN or first in lexicon.AUXILIARY or first in others
 
@@ -144,7 +146,9 @@ def _is_put(asked: str) -> bool:
 def passages(post: Post) -> Iterator[Passage]:
     """Yield the passages of a post: single sentences, then neighbours, within a quote's length."""
     spans = sentence_spans(post.text[:MAX_READ_CHARS])
-    asking = [post.text[start:end].rstrip("\"'”’)] ").endswith("?") for start, end in spans]
+    asking = [
+        post.text[start:end].rstrip("\"'\u201d\u2019)] ").endswith("?") for start, end in spans
+    ]
     for count in range(1, MAX_SENTENCES + 1):
         for first in range(len(spans) - count + 1):
             start, end = spans[first][0], spans[first + count - 1][1]
