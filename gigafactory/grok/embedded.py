@@ -69,21 +69,28 @@ def weights() -> Path:
 
 @cache
 def load() -> Any:
-    """Return the model, loaded; one core is left to everyone else.
+    """Return the model, loaded."""
+    return serve_weights()[0]
 
-    llama.cpp waits for its threads by spinning, so that a thread per core slows down itself.
+
+def serve_weights() -> tuple[Any, str]:
+    """Return llama.cpp's server of the model, and the token its port of loopback asks for.
+
+    One core is left to everyone else: llama.cpp waits for its threads by spinning, so that a
+    thread per core slows down itself.
     """
     path = weights()
     import xllamacpp
 
     threads = max(1, (os.cpu_count() or 2) - 1)
+    token = secrets.token_hex(16)
     params = xllamacpp.CommonParams()
     params.model.path = str(path)
     params.n_ctx, params.n_parallel = CONTEXT_TOKENS, 1
     params.cpuparams.n_threads = params.cpuparams_batch.n_threads = threads
     params.offline, params.ui, params.verbosity = True, False, -1
-    params.api_keys = [secrets.token_hex(16)]  # it listens on a port of loopback that none may use
-    return xllamacpp.Server(params)
+    params.api_keys = [token]
+    return xllamacpp.Server(params), token
 
 
 def _generate(

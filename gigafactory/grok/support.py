@@ -133,7 +133,9 @@ def _is_bound_alike(claim: Passage, one: Quantity, passage: Passage, other: Quan
 
 def _behind(claim: Passage, number: Quantity) -> list[Word]:
     """Return the content words behind a number: what is counted, and what happens to it."""
-    return [word for word in claim.words if word.start >= number.end and not is_plain(word)][:_REACH]
+    return [word for word in claim.words if word.start >= number.end and not is_plain(word)][
+        :_REACH
+    ]
 
 
 def _is_of_another(word: Word, passage: Passage, number: Quantity) -> bool:
