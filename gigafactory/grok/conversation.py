@@ -12,7 +12,7 @@ import re
 from typing import TYPE_CHECKING, Final
 
 from gigafactory.grok import lexicon
-from gigafactory.grok.question import Question, question, without_lead
+from gigafactory.grok.question import MAX_QUESTION_CHARS, Question, question, without_lead
 from gigafactory.grok.words import Word, is_plain, words
 
 if TYPE_CHECKING:
@@ -43,10 +43,10 @@ def standalone(text: str, turns: Sequence[Turn], now: datetime) -> str:
     resolved, answer = "", ""
     for turn in turns[-2 * MAX_TURNS :]:
         if turn.role == "user":
-            resolved = _resolved(turn.text, resolved, answer, now)
+            resolved = _resolved(turn.text[:MAX_QUESTION_CHARS], resolved, answer, now)
         elif turn.role == "assistant":
-            answer = turn.text
-    return _resolved(text, resolved, answer, now)
+            answer = turn.text[:MAX_QUESTION_CHARS]
+    return _resolved(text[:MAX_QUESTION_CHARS], resolved, answer, now)
 
 
 def _resolved(text: str, base: str, answer: str, now: datetime) -> str:

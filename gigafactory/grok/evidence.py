@@ -38,6 +38,9 @@ if TYPE_CHECKING:
     from gigafactory.grok.words import Word
     from gigafactory.spec.post import Hit, Post
 
+MAX_SENTENCES: Final = 16  # of one post
+FEW_SENTENCES: Final = 3  # of one post, once very many were judged: long posts delay no answer
+MAX_JUDGED: Final = 800
 MIN_COVERAGE: Final = 0.7  # of the weight of a question's words
 MIN_UNBOUND_TERMS: Final = 3  # found, for a verb to be left out
 _WEIGHTS: Final = {"name": 1.5, "noun": 1.0, "verb": 0.8, "light": 0.3}
@@ -66,6 +69,7 @@ class Evidence:
 
     def __init__(self, question: Question, posts: Sequence[Post]) -> None:
         self.question = question
+        self._left = MAX_JUDGED
         self._best: dict[Post, Found | None] = {}
         self._hardest_first = sorted(question.terms, key=lambda term: -_WEIGHTS[term.kind])
         found: Counter[str] = Counter()
@@ -86,9 +90,12 @@ class Evidence:
         found: Found | None = None
         if not _is_by(post, self.question.authors):
             return None
-        for passage in passages(post):
-            score = self.score(passage)
+        for passage in passages(post, MAX_SENTENCES if self._left > 0 else FEW_SENTENCES):
             best = found.score if found else 0.0
+            if passage.sentences > 1 and best >= _LONGER and not self._is_open:
+                break  # none of the longer ones is better
+            self._left -= 1
+            score = self.score(passage)
             if score > best or (score and score >= best * _LONGER and self._is_open):
                 found = Found(passage, score)
         return found

@@ -109,7 +109,7 @@ class Modelled:
 def messages(question: str, turns: Sequence[Turn], posts: Iterable[Post]) -> list[dict[str, str]]:
     """Return the chat a model continues: instructions, earlier turns, posts, question."""
     earlier = [
-        {"role": turn.role, "content": plain(turn.text)[:MAX_POST_CHARS]}
+        {"role": turn.role, "content": _quoted(turn.text)}
         for turn in turns[-MAX_TURNS:]
         if turn.role in {"user", "assistant"}
     ]
@@ -127,7 +127,7 @@ def messages(question: str, turns: Sequence[Turn], posts: Iterable[Post]) -> lis
 
 def _quoted(text: str) -> str:
     """Return a text that cannot end its quotation or play a control token of a chat template."""
-    inside = re.sub(r"<\|[^|>]*\|>|\[/?INST\]|</?s>", " ", text)
+    inside = re.sub(r"<\|[^|>]*\|>|\[/?INST\]|</?s>", " ", text[: 4 * MAX_POST_CHARS])
     inside = plain(inside).translate(_QUOTES)
     return inside if len(inside) <= MAX_POST_CHARS else inside[:MAX_POST_CHARS] + "…"
 
@@ -136,7 +136,7 @@ def sentences(pieces: Iterable[str]) -> Iterator[str]:
     """Yield the sentences of a text that comes in pieces, each as soon as it is whole."""
     waiting, taken = "", 0
     for piece in pieces:
-        waiting += piece
+        waiting += piece[:MAX_DRAFT_CHARS]
         taken += len(piece)
         *whole, waiting = _END.split(waiting)
         yield from (one.strip() for one in whole if one.strip())

@@ -6,6 +6,7 @@ import re
 from typing import TYPE_CHECKING, Final
 
 from gigafactory.grok import lexicon
+from gigafactory.grok.passages import MAX_READ_CHARS
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -22,7 +23,7 @@ def is_unreal(passage: Passage) -> bool:
     """Return whether it asks, wishes, guesses or passes on hearsay, and so states no fact."""
     if passage.is_asking or _UNREAL.search(passage.text.replace("\u2019", "'")):
         return True
-    return is_hearsay(passage.post.text)
+    return is_hearsay(passage.post.text[:MAX_READ_CHARS])
 
 
 def is_hearsay(text: str) -> bool:

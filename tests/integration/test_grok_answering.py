@@ -1,4 +1,4 @@
-"""From a question to an answer with marks, over a small feed; posts are hostile where they can be."""
+"""From a question to an answer with marks, over a small feed whose posts may be hostile."""
 
 from __future__ import annotations
 

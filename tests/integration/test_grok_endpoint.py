@@ -111,6 +111,7 @@ def test_a_busy_server_is_asked_once_more_after_the_wait_it_asks_for(status: int
         (lambda to, _: send(to, 200, "[]"), "no chat completion"),
         (lambda to, _: stream(to, ending="data: {junk\n\n"), "no chat completion"),
         (lambda to, _: stream(to, ending='data: {"error":{"message":"full"}}\n\n'), "full"),
+ 
         (lambda to, _: stream(to, ending='data: {"choices":[{"delta":{"content":7}}]}\n\n'), "no text"),
         (lambda to, _: stream(to, ending="data: " + "x" * 1_500_000), "more than"),
         (lambda _to, _: time.sleep(2), "in time"),
@@ -167,7 +168,7 @@ def test_sentences_of_an_endpoint_are_checked_and_marked() -> None:
 
 def test_an_endpoint_that_fails_gives_way_to_quoted_posts_and_it_is_said() -> None:
     with serving(lambda to, _: send(to, 500, "oops")) as url:
-        answering = Answering(feed(), clock, Modelled(Endpoint(url, token="s3cret"), clock))
+        answering = Answering(feed(), clock, Modelled(Endpoint(url, token="s3cret")  # noqa: S106 is no password, clock))
         answer = answering.answer("Why is the Tay bridge closed?")
     assert answer.text == f"{FACT} [1]"
     assert answer.model == "extractive"

@@ -20,9 +20,12 @@ from tests.small_feed import NOW, SmallFeed, post
 
 _PIECES = st.sampled_from(
     [
-        "<script>", "</b>", "[1]", "](javascript:x)", "![", "`", "**", "\u202e", "\x1b[31m", "\x00", "?", "!",
-        ". ", "\n", "#tag", "@user", "12:61", "31 Feb", "99th", "1,2,3", "£9e9", "%", "if", "not", "may",
-        "Tay", "bridge", "closed", "ice", "because", "yesterday", "in 999999999999 years", "3-1", "🚲", "\ud83d",
+        "<script>", "</b>", "[1]", "](javascript:x)", "![", "`", "**", "\u202e", "\x1b[31m",
+        "\x00", "?", "!",
+        ". ", "\n", "#tag", "@user", "12:61", "31 Feb", "99th", "1,2,3", "£9e9", "%", "if",
+        "not", "may",
+        "Tay", "bridge", "closed", "ice", "because", "yesterday", "in 999999999999 years",
+        "3-1", "🚲", "\ud83d",
     ]
 )  # fmt: skip
 TEXTS = st.one_of(st.text(max_size=300), st.lists(_PIECES, max_size=40).map(" ".join))

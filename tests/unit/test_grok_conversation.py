@@ -19,12 +19,15 @@ def after(earlier: str, text: str, answer: str = "") -> str:
 @pytest.mark.parametrize(
     ("earlier", "text", "meant"),
     [
-        ("What did @x say about trams today?", "and yesterday?", "What did @x say about trams yesterday?"),
+        ("What did @x say about trams today?", "and yesterday?",
+        "What did @x say about trams yesterday?"),
         ("What did @x say about trams?", "what about @y?", "What did @y say about trams?"),
-        ("What did @x say about trams?", "and yesterday?", "What did @x say about trams yesterday?"),
+        ("What did @x say about trams?", "and yesterday?",
+        "What did @x say about trams yesterday?"),
         (LIBRARY, "and the Elm museum?", "When does the Elm museum reopen?"),
         (LIBRARY, "And why?", "And why does the Riverside library reopen?"),
-        ("How many bikes did Harlow order?", "and scooters?", "How many scooters did Harlow order?"),
+        ("How many bikes did Harlow order?", "and scooters?",
+        "How many scooters did Harlow order?"),
         ("Is the pool in Leith open?", "and in Fairview?", "Is the pool in Fairview open?"),
         (LIBRARY, "Who runs it?", "Who runs the Riverside library?"),
         (LIBRARY, "What is its address?", "What is the Riverside library's address?"),

@@ -32,10 +32,12 @@ def test_what_is_told_is_answered(asked: str) -> None:
 @pytest.mark.parametrize(
     "asked",
     [
-        "Who won the Lakeside marathon?", "Who won the Seaside 10k?", "How many medals were at the Lakeside 10k?",
+        "Who won the Lakeside marathon?", "Who won the Seaside 10k?",
+        "How many medals were at the Lakeside 10k?",
         "When did Tom Baker win the Lakeside 10k?", "Why did Maria Ortega win the Lakeside 10k?",
         "How much did the Lakeside 10k cost?", "Who won the Lakeside 10k in 2019?",
-        "Who won the Lakeside 10k yesterday?", "How old is Maria Ortega?", "Who lost the Lakeside 10k?",
+        "Who won the Lakeside 10k yesterday?", "How old is Maria Ortega?",
+        "Who lost the Lakeside 10k?",
     ],
 )  # fmt: skip
 def test_another_person_place_day_or_quantity_is_not(asked: str) -> None:
@@ -45,7 +47,8 @@ def test_another_person_place_day_or_quantity_is_not(asked: str) -> None:
 @pytest.mark.parametrize(
     "text",
     [
-        "Is the Tay bridge closed?", "I wish the Tay bridge was closed.", "The Tay bridge is closed, I guess.",
+        "Is the Tay bridge closed?", "I wish the Tay bridge was closed.",
+        "The Tay bridge is closed, I guess.",
         "Rumour: the Tay bridge is closed.", "If the Tay bridge is closed, take the ferry.",
         "Imagine the Tay bridge closed.", "The Tay bridge may be closed.",
     ],

@@ -117,9 +117,11 @@ def test_words_and_numbers_that_only_look_like_times_are_none(text: str) -> None
 @pytest.mark.parametrize(
     ("text", "kind", "value"),
     [
-        ("1,200 people", "plain", 1200), ("twenty-five dogs", "plain", 25), ("a dozen eggs", "plain", 12),
+        ("1,200 people", "plain", 1200), ("twenty-five dogs", "plain", 25),
+        ("a dozen eggs", "plain", 12),
         ("£2.4m", "money", 2.4e6), ("$5 million", "money", 5e6), ("30 %", "percent", 30),
-        ("12 km", "length", 12_000), ("four hours", "duration", 14_400), ("-3 °C", "temperature", -3),
+        ("12 km", "length", 12_000), ("four hours", "duration", 14_400),
+        ("-3 °C", "temperature", -3),
         ("3-1", "score", 3), ("the third", "ordinal", 3),
     ],
 )  # fmt: skip
