@@ -88,6 +88,7 @@ class Evidence:
 
     def _judged(self, post: Post) -> Found | None:
         found: Found | None = None
+        least = 0
         if not _is_by(post, self.question.authors):
             return None
         for passage in passages(post, MAX_SENTENCES if self._left > 0 else FEW_SENTENCES):
@@ -95,9 +96,10 @@ class Evidence:
             if passage.sentences > 1 and best >= _LONGER and not self._is_open:
                 break  # none of the longer ones is better
             self._left -= 1
-            score = self.score(passage)
-            if score > best or (score and score >= best * _LONGER and self._is_open):
-                found = Found(passage, score)
+            score, spread = self._scored(passage)
+            is_closer = score == best > 0 and spread < least
+            if score > best or is_closer or (score and score >= best * _LONGER and self._is_open):
+                found, least = Found(passage, score), spread
         return found
 
     @property
@@ -107,22 +109,28 @@ class Evidence:
 
     def score(self, passage: Passage) -> float:
         """Return how well a passage answers, 0 for not at all."""
+        return self._scored(passage)[0]
+
+    def _scored(self, passage: Passage) -> tuple[float, int]:
+        """Return how well a passage answers, and over how many words the question's are spread."""
         question = self.question
         places: dict[Term, list[int] | None] = {}
         for term in self._hardest_first:
             places[term] = self._places(term, passage)
             if places[term] is None and term.kind in _NEEDED and not self._is_implied(term):
-                return 0.0
+                return 0.0, 0
         coverage = self._coverage(passage, places)
         if coverage < MIN_COVERAGE or not _is_stated(question, passage):
-            return 0.0
+            return 0.0, 0
         if not (_is_dated(question, passage) and _has_numbers(question, passage)):
-            return 0.0
+            return 0.0, 0
         if not _is_affirmed(question, passage, places) or not _is_bound(question, passage, places):
-            return 0.0
+            return 0.0, 0
         if not kinds.bears(question, passage) or not _is_one(question, passage, places):
-            return 0.0
-        return coverage * float(_LONGER ** (passage.sentences - 1))
+            return 0.0, 0
+        found = [at for ats in places.values() for at in ats or ()]
+        spread = max(found) - min(found) if found else 0
+        return coverage * float(_LONGER ** (passage.sentences - 1)), spread
 
     def _places(self, term: Term, passage: Passage) -> list[int] | None:
         """Return where a term is; None if nowhere.

@@ -70,7 +70,7 @@ _MEASURED: Final = {
     "money": {"money"}, "percent": {"percent"}, "duration": {"duration"}, "mass": {"mass"},
     "length": {"length", "duration"}, "extent": {"length", "duration"}, "height": {"length"},
     "depth": {"length"}, "width": {"length"}, "speed": {"speed", "duration"},
-    "size": {"area", "length", "volume", "bytes", "mass", "power", "plain"},
+    "size": {"area", "length", "volume", "bytes", "mass", "power"},
     "temperature": {"temperature"}, "score": {"score"}, "version": {"version"},
 }  # fmt: skip
 

@@ -23,8 +23,8 @@ MAX_QUOTE_CHARS: Final = 600
 MAX_SENTENCES: Final = 3
 _BREAK: Final = re.compile(r"[.!?…]+[\"'\u201d\u2019)\]]*(?=\s)|\n+")
 _SHORTENED: Final = re.compile(
-    r"(?:\b(?:mr|mrs|ms|dr|st|prof|sr|jr|vs|etc|e\.g|i\.e|no|approx|jan|feb|mar|apr|jun|jul|aug"
-    r"|sept?|oct|nov|dec|mon|tues?|wed|thurs?|fri|[ap]\.?m)|\b[A-Z])\.$",
+    r"(?:\b(?:mr|mrs|ms|dr|st|prof|sr|jr|vs|etc|e\.g|i\.e|(?-i:No)|approx|jan|feb|mar|apr|jun|jul|aug"
+    r"|sept?|oct|nov|dec|mon|tues?|wed|thurs?|fri|[ap]\.?m)|\b(?-i:[A-Z]))\.\Z",
     re.IGNORECASE,
 )
 _OWN: Final = lexicon.word_set("the our my your a an")

@@ -153,7 +153,7 @@ def _terms(
         if word.kind == "handle" and word.text.lstrip("@").lower() in authors:
             continue
         is_noun = _is_led(found, place)
-        is_name = _is_name(word, place, titled)
+        is_name = _is_name(word, place, titled) or _is_run(found, place)
         of = "name" if is_name else _class(word, is_noun, bool(authors), kind.kind)
         term = Term(word.text, word.stem, word.parts, of)
         terms.setdefault(term.stem, term)
@@ -202,6 +202,13 @@ def _is_name(word: Word, place: int, is_titled: bool) -> bool:
     if word.kind in {"handle", "tag"} or any(sign.isdigit() for sign in word.text):
         return True
     return word.is_capital and not is_titled and not (place == 0 and _is_common(word))
+
+
+def _is_run(found: list[Word], place: int) -> bool:
+    """Return whether a word is the name of a run of the factory: "did run large fail"."""
+    if place == 0 or found[place - 1].lower != "run" or found[place].stem in stems_of("VERBS"):
+        return False
+    return place == 1 or (is_plain(found[place - 2]) and found[place - 2].lower not in _ARTICLES)
 
 
 def _class(word: Word, is_noun: bool, is_said: bool, kind: str) -> str:

@@ -6,6 +6,7 @@ import pytest
 
 from gigafactory.grok.answering import Answering
 from gigafactory.grok.evidence import Evidence
+from gigafactory.grok.passages import sentence_spans
 from gigafactory.grok.question import question
 from tests.small_feed import NOW, made, post
 
@@ -95,6 +96,36 @@ def test_yesterday_in_a_post_is_the_day_before_the_post() -> None:
     asked = "What share of the electricity did wind supply yesterday?"
     assert answers(asked, text, hours_ago=2)
     assert not answers(asked, text, hours_ago=50)
+
+
+@pytest.mark.parametrize(
+    ("text", "count"),
+    [
+        ("It took 0.2 s. Then it stopped.", 2), ("Dr. Raman came at 10 a.m. today.", 1),
+        ("One\nTwo.\nThree!", 3), ("J. Lund won. Hooray", 2), ("Wait... what?! No.", 3),
+    ],
+)  # fmt: skip
+def test_sentences_end_at_full_stops_but_not_behind_abbreviations(text: str, count: int) -> None:
+    assert len(sentence_spans(text)) == count
+
+
+RUN = (
+    "Run tiny trained steps 31 to 40: loss from 4.5 to 4.1, 18,400 tokens per second.\n"
+    "At step 40 of run tiny the loss was 4.1; the step took 0.21 s.\n"
+    "At step 39 of run tiny the loss was 4.2; the step took 0.2 s."
+)
+
+
+def test_of_equal_sentences_the_one_whose_words_stand_closest_is_quoted() -> None:
+    one = post("1", "factory", 1, RUN)
+    found = Evidence(question("What was the loss at step 40?", NOW), [one]).best(one)
+    assert found is not None
+    assert found.passage.text.startswith("At step 40 of run tiny")
+
+
+def test_another_run_is_another_thing() -> None:
+    assert answers("What was the loss of run tiny?", RUN)
+    assert not answers("What was the loss of run large?", RUN)
 
 
 @pytest.mark.parametrize("name", ["small", "second", "third", "fourth"])
