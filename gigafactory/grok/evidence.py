@@ -33,6 +33,7 @@ from gigafactory.grok.words import (
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    from gigafactory.grok.quantities import Quantity
     from gigafactory.grok.question import Question, Term
     from gigafactory.grok.times import When
     from gigafactory.grok.words import Word
@@ -52,6 +53,7 @@ _GOING_ON: Final = lexicon.word_set(
 )
 _LEADING: Final = lexicon.word_set("of in at from for near on to with between by via and")
 _NEEDED: Final = frozenset({"name", "noun"})
+_NEAR: Final = 12  # characters between a number and the word it belongs to
 _BY_NAME: Final = re.compile(r"\bby (?:@\w|(?:the |our |a )?[A-Z])")
 _MINUTES: Final = 2  # between "at 14:02" and the time of a post that tells of it
 
@@ -278,7 +280,22 @@ def _is_at(asked: When, question: Question, passage: Passage) -> bool:
 
 
 def _has_numbers(question: Question, passage: Passage) -> bool:
-    return all(any(one.same(own) for own in passage.numbers) for one in question.numbers)
+    """Return whether a passage gives the question's numbers, each beside the same word.
+
+    "Steps 31 to 40" is not "step 40", and bus 14 is not in "bus 22 ... 14 passengers".
+    """
+    return all(
+        any(one.same(own) and _is_beside(question, one, passage, own) for own in passage.numbers)
+        for one in question.numbers
+    )
+
+
+def _is_beside(question: Question, one: Quantity, passage: Passage, own: Quantity) -> bool:
+    asked = [word for word in words(question.text) if word.end == one.start - 1]
+    if not asked or is_plain(asked[0]) or one.kind != "plain":
+        return True
+    near = [word for word in passage.words if own.start - _NEAR <= word.start < own.end + _NEAR]
+    return any(alike(part, asked[0].stem) for word in near for part in word.parts)
 
 
 def _is_affirmed(
