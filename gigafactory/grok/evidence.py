@@ -15,8 +15,9 @@ from dataclasses import dataclass
 from math import log
 from typing import TYPE_CHECKING, Final
 
-from gigafactory.grok import kinds, lexicon, named
+from gigafactory.grok import kinds, lexicon
 from gigafactory.grok.asked import measure_of
+from gigafactory.grok.deeds import is_bound, is_thing
 from gigafactory.grok.passages import Passage, has_question, passages, sentence_spans
 from gigafactory.grok.stance import denials, is_denied, is_doubtful, is_unreal
 from gigafactory.grok.words import (
@@ -36,7 +37,6 @@ if TYPE_CHECKING:
     from gigafactory.grok.quantities import Quantity
     from gigafactory.grok.question import Question, Term
     from gigafactory.grok.times import When
-    from gigafactory.grok.words import Word
     from gigafactory.spec.post import Hit, Post
 
 MAX_SENTENCES: Final = 16  # of one post
@@ -51,9 +51,8 @@ _GOING_ON: Final = lexicon.word_set(
     """it it's its they they're them their he he's him his she she's her this these those we we're
     us our both"""
 )
-_LEADING: Final = lexicon.word_set("of in at from for near on to with between by via and")
 _NEEDED: Final = frozenset({"name", "noun"})
-_NEAR: Final = 12  # characters between a number and the word it belongs to
+_NEAR: Final = 3  # characters between a number and the word it belongs to
 _BY_NAME: Final = re.compile(r"\bby (?:@\w|(?:the |our |a )?[A-Z])")
 _MINUTES: Final = 2  # between "at 14:02" and the time of a post that tells of it
 
@@ -126,7 +125,7 @@ class Evidence:
             return 0.0, 0
         if not (_is_dated(question, passage) and _has_numbers(question, passage)):
             return 0.0, 0
-        if not _is_affirmed(question, passage, places) or not _is_bound(question, passage, places):
+        if not _is_affirmed(question, passage, places) or not is_bound(question, passage, places):
             return 0.0, 0
         if not kinds.bears(question, passage) or not _is_one(question, passage, places):
             return 0.0, 0
@@ -141,6 +140,8 @@ class Evidence:
         and a price is there where money is, by whatever word.
         """
         found = _places(term, passage)
+        if found and term.kind == "verb" and self.question.asked.kind == "person":
+            found = [at for at in found if not is_thing(passage, at)] or None
         if found is not None:
             return found
         stems = [word.stem for word in passage.words]
@@ -294,7 +295,10 @@ def _is_beside(question: Question, one: Quantity, passage: Passage, own: Quantit
     asked = [word for word in words(question.text) if word.end == one.start - 1]
     if not asked or is_plain(asked[0]) or one.kind != "plain":
         return True
-    near = [word for word in passage.words if own.start - _NEAR <= word.start < own.end + _NEAR]
+    near = [
+        word for word in passage.words
+        if 0 <= own.start - word.end <= _NEAR or 0 <= word.start - own.end <= _NEAR
+    ]  # fmt: skip
     return any(alike(part, asked[0].stem) for word in near for part in word.parts)
 
 
@@ -321,42 +325,6 @@ def _has_opposite(question: Question, passage: Passage) -> bool:
         one in failing or any(are_opposite(one, term.stem) for term in question.terms)
         for one in stems
     )
-
-
-def _is_bound(question: Question, passage: Passage, places: dict[Term, list[int] | None]) -> bool:
-    """Return whether the question's verb is said of the question's names, not of others.
-
-    "Baker resigned; Ortega takes over" does not say that Ortega resigned.
-    """
-    verbs = [at for term, ats in places.items() if term.kind == "verb" for at in ats or ()]
-    owned = [at for term, ats in places.items() if term.kind == "name" for at in ats or ()]
-    if not verbs or not owned or question.asked.kind in {"person", "name"}:
-        return True
-    asked = {passage.words[at].start for at in owned}
-    owners = [word for word in named.names(passage) if not _is_led_name(passage, word)]
-    return any(not _is_others(question, passage, verb, owners, asked) for verb in verbs)
-
-
-def _is_others(
-    question: Question, passage: Passage, verb: int, owners: list[Word], asked: set[int]
-) -> bool:
-    """Return whether a name that is not asked about stands right before a verb, as who does it."""
-    before = [word for word in owners if word.start < passage.words[verb].start]
-    if not before or before[-1].start in asked or before[-1].kind == "handle":
-        return False
-    at = passage.words.index(before[-1])
-    near = all(is_plain(word) for word in passage.words[at + 1 : verb])
-    return near and not named.is_asked_word(question, before[-1])
-
-
-def _is_led_name(passage: Passage, name: Word) -> bool:
-    """Return whether a name is not who does it: "of Athletic", "Falk said" of others."""
-    before = [word for word in passage.words if word.end <= name.start]
-    while before and (before[-1].is_capital or before[-1].lower in {"the", "a", "an"}):
-        before.pop()
-    behind = [word for word in passage.words if word.start >= name.end and not word.is_capital]
-    speaks = bool(behind) and behind[0].lower in lexicon.SPEECH
-    return speaks or (bool(before) and before[-1].lower in _LEADING)
 
 
 def _is_one(question: Question, passage: Passage, places: dict[Term, list[int] | None]) -> bool:

@@ -31,7 +31,11 @@ _REASON: Final = re.compile(
     r"|amid|failed?|failure|error|died|killed|exception|out of memory|root cause)\b",
     re.IGNORECASE,
 )
-_LED_REASON: Final = re.compile(r"\b(?:after|following|since|as|over|for)\s+", re.IGNORECASE)
+_LED_REASON: Final = re.compile(
+    r"\b(?:(?:after|following|since|as|over)\s|for\s(?=\w+ing\b|lack|want|fear|safety|security|health"
+    r"|maintenance|repairs?\b|works?\b|renovations?\b|construction))\s*",
+    re.IGNORECASE,
+)
 _AGED_BEFORE: Final = re.compile(
     r"\b(?:aged?|turn(?:s|ed|ing)?|is|was)(?: of| just)?\s*$", re.IGNORECASE
 )

@@ -188,6 +188,7 @@ FAILING: Final = word_set(
 FAULTS: Final = word_set(
     """break burn leak tear damage crack fault bug error flood ice fog storm snow strike accident
     crash fire injury ill illness sick sickness shortage derail collapse overheat jam theft
+    trouble problem issue malfunction breakdown
     vandalism wind defect outage
     """
 )

@@ -128,7 +128,7 @@ def test_another_run_is_another_thing() -> None:
     assert not answers("What was the loss of run large?", RUN)
 
 
-@pytest.mark.parametrize("name", ["small", "second", "third", "fourth"])
+@pytest.mark.parametrize("name", ["small", "second", "third", "fourth", "fifth"])
 def test_development_questions_are_answered_from_the_right_posts(name: str) -> None:
     feed, questions = made(name)
     answering = Answering(feed, lambda: NOW)
