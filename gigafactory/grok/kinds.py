@@ -21,7 +21,8 @@ if TYPE_CHECKING:
     from gigafactory.grok.question import Question
 
 _COUNT_REACH: Final = 4  # words between a number and what it counts
-_HEADING_WORDS: Final = 8
+MAX_AGE: Final = 125
+_HEADING_WORDS: Final = 14
 _REASON: Final = re.compile(
     r"\b(?:because|cos|bc|cuz|due to|owing to|thanks to|caused|causing|blamed?|reasons?|result of"
     r"|as a result|triggered|(?:started|sparked|set off|brought on) by|down to|so that"
@@ -175,10 +176,19 @@ def _time(question: Question, passage: Passage) -> bool:
 def _age(_: Question, passage: Passage) -> bool:
     """Return whether an age is told: "34 years old", "aged 34", "turned 101", "built in 1890"."""
     return any(
-        _AGED_BEFORE.search(passage.text[: one.start]) or _AGED_AFTER.match(passage.text[one.end :])
+        _AGED_BEFORE.search(passage.text[: one.start])
+        or _AGED_AFTER.match(passage.text[one.end :])
+        or _is_aside(passage.text, one)
         for one in passage.numbers
         if one.kind in {"plain", "duration", "ordinal"}
     ) or bool(_BORN.search(passage.text))
+
+
+def _is_aside(text: str, number: Quantity) -> bool:
+    """Return whether a number stands alone behind a name, as ages do: "Gloria Fenn, 81, swam"."""
+    before, behind = text[: number.start], text[number.end :]
+    aside = re.search(r"[\w.'](?:, | \()$", before) and re.match(r"[,)]", behind)
+    return bool(aside) and number.kind == "plain" and 0 < number.value < MAX_AGE
 
 
 def _reason(question: Question, passage: Passage) -> bool:

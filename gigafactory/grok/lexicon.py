@@ -138,7 +138,7 @@ CREATING: Final = word_set(
 # Verbs that the kind of thing asked for implies: a price is what something costs.
 IMPLIED: Final = {
     "money": "cost pay spend charge price worth buy sell budget fund",
-    "duration": "last take continue run stay remain keep wait",
+    "duration": "last take need require continue run stay remain keep wait",
     "time": "take happen occur hold go come due schedule plan ready available out get",
     "place": "take happen occur hold locate find situate base go meet see get stage",
     "count": "there exist contain have hold count",
@@ -160,8 +160,8 @@ LEADS: Final = (
 )
 # Words that say little of which thing is meant: missing them in a post costs little.
 LIGHT: Final = word_set(
-    """new old big biggest large largest small smallest main major local current currently recent
-    whole entire total overall official officially different various other certain special
+    """longer new old big biggest large largest small smallest main major local current currently
+    recent whole entire total overall official officially different various other certain special
     own exact first next last upcoming planned plan people person persons man men woman
     women thing things kind sort type way time times place part side area group member
     members number amount name named call called work use used make made take taken give

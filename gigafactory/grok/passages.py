@@ -85,8 +85,9 @@ class Passage:
 
     @cached_property
     def numbers(self) -> list[Quantity]:
-        """The numbers it gives, but for times."""
-        return quantities(self.text, self.whens)
+        """The numbers it gives, but for times; "in 58 minutes" may tell how long it took."""
+        taken = [one for one in self.whens if one.kind != "ahead"]
+        return quantities(self.text, taken)
 
     @property
     def context(self) -> frozenset[str]:

@@ -268,7 +268,7 @@ def _shifted(match: re.Match[str], now: datetime, sign: int) -> When:
     else:
         about = max(length / 4, timedelta(minutes=1))
         spans = ((now + sign * length - about, now + sign * length + about),)
-    return When(match.start(), match.end(), "day", spans, None, "relative")
+    return When(match.start(), match.end(), "day", spans, None, "ahead" if sign > 0 else "ago")
 
 
 def _past(match: re.Match[str], now: datetime) -> When:

@@ -109,6 +109,13 @@ def test_sentences_end_at_full_stops_but_not_behind_abbreviations(text: str, cou
     assert len(sentence_spans(text)) == count
 
 
+def test_in_some_minutes_tells_how_long_it_took_as_well_as_when() -> None:
+    text = "Gloria Fenn, 81, swam across Mirror Lake in 58 minutes this morning."
+    assert answers("How long did Gloria Fenn need to swim across Mirror Lake?", text)
+    assert answers("How old is Gloria Fenn?", text)
+    assert not answers("How deep is Mirror Lake?", text)
+
+
 RUN = (
     "Run tiny trained steps 31 to 40: loss from 4.5 to 4.1, 18,400 tokens per second.\n"
     "At step 40 of run tiny the loss was 4.1; the step took 0.21 s.\n"
@@ -128,7 +135,7 @@ def test_another_run_is_another_thing() -> None:
     assert not answers("What was the loss of run large?", RUN)
 
 
-@pytest.mark.parametrize("name", ["small", "second", "third", "fourth", "fifth"])
+@pytest.mark.parametrize("name", ["small", "second", "third", "fourth", "fifth", "sixth"])
 def test_development_questions_are_answered_from_the_right_posts(name: str) -> None:
     feed, questions = made(name)
     answering = Answering(feed, lambda: NOW)
