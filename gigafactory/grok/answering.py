@@ -1,0 +1,200 @@
+"""Question to answer: look up, read, draft, check; each sentence is shown only after its check.
+
+A draft of whatever answerer counts for nothing until a passage of a post that was read says all
+that it says, and that passage answers the question. Marks are put in here, never by a model.
+"""
+
+from __future__ import annotations
+
+import logging
+import uuid
+from dataclasses import dataclass, field, replace
+from typing import TYPE_CHECKING, Final
+
+from gigafactory.grok import kinds, shown
+from gigafactory.grok.conversation import standalone
+from gigafactory.grok.evidence import Evidence, order
+from gigafactory.grok.extractive import Extractive
+from gigafactory.grok.modelled import ModelError
+from gigafactory.grok.passages import Passage
+from gigafactory.grok.plain import plain
+from gigafactory.grok.question import question as read
+from gigafactory.grok.retrieve import retrieve, searches, written
+from gigafactory.grok.support import supporting
+from gigafactory.spec.answer import NOTHING_FOUND, Answer, Citation, Sentence
+from gigafactory.spec.post import Query
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator, Sequence
+    from datetime import datetime
+
+    from gigafactory.grok.doors import Answerer, Draft, Searchable
+    from gigafactory.grok.question import Question
+    from gigafactory.spec.answer import Turn
+    from gigafactory.spec.post import Hit, Post, PostKey
+
+MAX_SENTENCES: Final = 8
+ANYTHING: Final = Query()
+
+log = logging.getLogger(__name__)
+
+
+@dataclass
+class _Written:
+    """An answer while it is written: its text so far, and the number of each post."""
+
+    text: str = ""
+    citations: list[Citation] = field(default_factory=list)
+    numbers: dict[PostKey, int] = field(default_factory=dict)
+    said: set[str] = field(default_factory=set)
+    dropped: int = 0
+    model: str = ""
+    notes: list[str] = field(default_factory=list)
+
+    def add(self, sentence: str, passage: Passage) -> Sentence:
+        """Return the sentence with its mark, put behind what is written."""
+        number = self.numbers.setdefault(passage.post.key, len(self.numbers) + 1)
+        start = len(self.text) + bool(self.text)
+        shown_text = f"{sentence} [{number}]"
+        self.text = f"{self.text} {shown_text}" if self.text else shown_text
+        citation = Citation(
+            number=number, post=passage.post, start=start, end=start + len(shown_text),
+            quote_start=passage.start, quote_end=passage.end,
+        )  # fmt: skip
+        self.citations.append(citation)
+        self.said.add(sentence.lower())
+        return Sentence(text=shown_text, citations=(citation,))
+
+
+class Answering:
+    """Answers questions from a feed.
+
+    Args:
+        feed: What is searched.
+        clock: The time, aware; of questions, answers and ages.
+        answerer: Who drafts; by default posts are quoted.
+        rerank: Orders hits by another measure of how well they fit the question.
+    """
+
+    def __init__(
+        self,
+        feed: Searchable,
+        clock: Callable[[], datetime],
+        answerer: Answerer | None = None,
+        rerank: Callable[[str, Sequence[Hit]], Sequence[Hit]] | None = None,
+    ) -> None:
+        self._feed = feed
+        self._clock = clock
+        self._answerer = answerer
+        self._rerank = rerank
+
+    def answer(self, question: str, turns: Sequence[Turn] = (), within: Query = ANYTHING) -> Answer:
+        """Return the whole answer to a question."""
+        *_, last = self.stream(question, turns, within)
+        assert isinstance(last, Answer)
+        return last
+
+    def stream(
+        self, question: str, turns: Sequence[Turn] = (), within: Query = ANYTHING
+    ) -> Iterator[Sentence | Answer]:
+        """Yield each sentence as soon as it is checked, then the answer they make.
+
+        Args:
+            question: As the user asked it.
+            turns: The conversation before it.
+            within: Filters; with `as_of`, the feed as it stood then is asked.
+        """
+        now = within.as_of or self._clock()
+        asked = standalone(question, turns, now)
+        parsed = read(asked, now)
+        queries = [] if parsed.is_empty else searches(parsed, within)
+        hits: Sequence[Hit] = retrieve(self._feed, queries)
+        if self._rerank is not None and hits and not parsed.newest:
+            hits = self._rerank(asked, hits)
+        freshness = self._feed.freshness(now)
+        notes = [*([f"understood as: {asked}"] if turns and asked != question else [])]
+        notes += shown.down(freshness)
+        writing = _Written(notes=notes)
+        check = _Check(self._feed, parsed, hits)
+        yield from self._sentences(asked, turns, check, writing)
+        yield Answer(
+            id=uuid.uuid4().hex,
+            question=question,
+            text=writing.text or NOTHING_FOUND,
+            citations=tuple(writing.citations),
+            abstained=not writing.citations,
+            model=writing.model,
+            asked_at=self._clock(),
+            freshness=freshness,
+            dropped=writing.dropped,
+            searches=tuple(written(query) for query in queries),
+            notes=tuple(writing.notes),
+        )
+
+    def _sentences(
+        self, asked: str, turns: Sequence[Turn], check: _Check, writing: _Written
+    ) -> Iterator[Sentence]:
+        """Yield checked sentences of the answerer; quote posts if it says nothing that holds."""
+        quoting = Extractive(self._clock, check.evidence)
+        answerer = self._answerer or quoting
+        try:
+            yield from check.kept(answerer.drafts(asked, turns, check.hits), writing)
+        except ModelError as error:
+            log.warning("model unavailable: %s", error)
+            writing.notes.append(f"the model is unavailable ({error}); posts are quoted instead")
+        writing.model = answerer.name
+        if writing.citations or answerer is quoting:
+            return
+        if writing.dropped:
+            writing.notes.append("no post supports what the model wrote; posts are quoted instead")
+        yield from check.kept(quoting.drafts(asked, turns, check.hits), writing)
+        if writing.citations:
+            writing.model = quoting.name
+
+
+class _Check:
+    """Lets through what posts that were read support, and that answers the question."""
+
+    def __init__(self, feed: Searchable, asked: Question, hits: Sequence[Hit]) -> None:
+        self._feed = feed
+        self._asked = asked
+        self._posts = {hit.post.key: hit.post for hit in hits}
+        self.hits = hits
+        self.evidence = Evidence(asked, [hit.post for hit in hits])
+
+    def kept(self, drafts: Iterator[Draft], writing: _Written) -> Iterator[Sentence]:
+        """Yield the drafts that hold, with their marks; count the others."""
+        for draft in drafts:
+            if len(writing.citations) >= MAX_SENTENCES:
+                return
+            text = plain(draft.text)
+            passage = self._passage(draft, text) if text else None
+            if passage is None:
+                writing.dropped += 1
+            elif text.lower() not in writing.said:
+                yield writing.add(text, passage)
+
+    def _passage(self, draft: Draft, text: str) -> Passage | None:
+        """Return the passage a draft rests on; None if there is none, or its post has changed."""
+        if draft.key is not None:
+            post = self._posts.get(draft.key)
+            exact = post is not None and draft.text in post.text
+            found = self._supported(draft.text if exact else text, post) if post else None
+        else:
+            found = next(
+                (one for post in self._answering() if (one := self._supported(text, post))), None
+            )
+        if found is None:
+            return None
+        current = self._feed.post(found.post.key)
+        return found if current is not None and current.text == found.post.text else None
+
+    def _answering(self) -> list[Post]:
+        return [one.passage.post for one in order(self.hits, self.evidence)]
+
+    def _supported(self, text: str, post: Post) -> Passage | None:
+        passage = supporting(text, post)
+        if passage is None or not self.evidence.score(passage):
+            return None
+        said = Passage(replace(post, text=text), 0, len(text), 1, False)
+        return passage if kinds.bears(self._asked, said) else None

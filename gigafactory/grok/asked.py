@@ -1,0 +1,209 @@
+"""What kind of thing a question asks for: a person, a place, a time, a number of something...
+
+Read from the question word and what stands behind it. An answer must hold such a thing, whatever
+else it shares with the question.
+"""
+
+from __future__ import annotations
+
+from functools import cache
+from typing import TYPE_CHECKING, Final, NamedTuple
+
+from gigafactory.grok import lexicon
+from gigafactory.grok.words import is_plain, stem
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from gigafactory.grok.words import Word
+
+_SIMPLE: Final = {"who": "person", "whom": "person", "whose": "person", "where": "place",
+                  "when": "time", "why": "reason"}  # fmt: skip
+_HOW: Final = {
+    "long": "duration", "far": "length", "tall": "height", "high": "height", "deep": "depth",
+    "wide": "width", "fast": "speed", "quickly": "duration", "slow": "speed", "old": "age",
+    "big": "size", "large": "size", "strong": "number", "full": "number", "heavy": "mass",
+    "hot": "temperature", "cold": "temperature", "warm": "temperature", "often": "frequency",
+    "frequently": "frequency", "soon": "time", "late": "duration", "expensive": "money",
+    "early": "time", "loud": "number", "come": "reason",
+}  # fmt: skip
+_COSTS: Final = lexicon.word_set(
+    """cost costs costing pay paid spend spent worth raise raised charge charged donate donated earn
+    earned sell sold fine fined owe budget fund funding price"""
+)
+_OPEN_VERBS: Final = lexicon.word_set("happened happening happens happen going")
+_NEWS: Final = lexicon.word_set("new latest news update")
+_IS: Final = frozenset({"is", "are"})
+_REACH: Final = 7  # words behind "what" within which the measure asked for is named
+
+
+class Asked(NamedTuple):
+    """The kind of thing asked for.
+
+    Attributes:
+        kind: "person", "place", "time", "clock", "day", "month", "year", "reason", "count",
+            "money", ... as `lexicon.MEASURES` has them, "thing", "yes_no" or "open".
+        target: Stems of what is counted or chosen: "bikes" of "how many bikes".
+        spent: Places of the words that only say the kind.
+    """
+
+    kind: str
+    target: tuple[str, ...] = ()
+    spent: frozenset[int] = frozenset()
+
+
+# Measures that only say that a number is asked for; others, such as "attendance", must be found.
+_BARE: Final = frozenset(
+    stem(word)
+    for word in lexicon.word_set(
+        "number count total figure level size score record rating magnitude tally"
+    )
+)
+
+
+def _spent(kind: str, noun: Word, place: int) -> frozenset[int]:
+    return frozenset() if kind == "number" and noun.stem not in _BARE else frozenset({place})
+
+
+def measure_of(stemmed: str) -> str | None:
+    """Return which measure a word names: "money" for "price"."""
+    return _measures().get(stemmed)
+
+
+@cache
+def _measures() -> dict[str, str]:
+    found: dict[str, str] = {}
+    for kind, members in lexicon.MEASURES.items():
+        for member in members.split():
+            found.setdefault(stem(member), kind)
+    return found
+
+
+def asked(words: Sequence[Word]) -> Asked:
+    """Return what a question asks for, by its words."""
+    for place, word in enumerate(words):
+        which = word.lower.removesuffix("'s")
+        which = {"whats": "what", "wheres": "where", "whens": "when", "whos": "who"}.get(
+            which, which
+        )
+        if which in _SIMPLE:
+            return Asked(_SIMPLE[which], (), frozenset({place}))
+        if which == "how":
+            return _how(words, place)
+        if which in {"what", "which"}:
+            return _what(words, place)
+    first = words[0].lower if words else ""
+    return Asked("yes_no" if first in lexicon.AUXILIARY else "open")
+
+
+def _how(words: Sequence[Word], place: int) -> Asked:
+    following = words[place + 1].lower if place + 1 < len(words) else ""
+    spent = frozenset({place, place + 1})
+    if following == "many":
+        return _counted(words, place + 2, spent)
+    if following == "much":
+        return _amount(words, place + 2, spent)
+    if following == "long" and place + 2 < len(words) and words[place + 2].lower in _IS:
+        return Asked("extent", (), spent)
+    if following in _HOW:
+        return Asked(_HOW[following], (), spent)
+    return Asked("open", (), frozenset({place}))
+
+
+def _counted(words: Sequence[Word], place: int, spent: frozenset[int]) -> Asked:
+    """Return the count asked for; what is counted stands up to the next auxiliary or verb."""
+    nouns = _noun_run(words, place)
+    units = {"hours", "minutes", "days", "weeks", "months", "years", "seconds"}
+    if nouns and nouns[0].lower in units:
+        return Asked("duration", (), spent | {place})
+    if nouns and nouns[0].lower in {"miles", "kilometres", "kilometers", "metres", "km"}:
+        return Asked("length", (), spent | {place})
+    if nouns and nouns[0].lower in {"dollars", "pounds", "euros"}:
+        return Asked("money", (), spent | {place})
+    return Asked("count", tuple(noun.stem for noun in nouns[-1:]), spent)
+
+
+def _amount(words: Sequence[Word], place: int, spent: frozenset[int]) -> Asked:
+    rest = {word.lower for word in words[place:]}
+    nouns = _noun_run(words, place)
+    if nouns and nouns[0].lower in {"money", "funding", "cash"}:
+        return Asked("money", (), spent | {place})
+    if nouns and nouns[0].lower in {"time", "notice"}:
+        return Asked("duration", (), spent | {place})
+    if nouns and not _is_verb(nouns[0]):
+        return Asked("number", (), spent)
+    return Asked("money" if rest & _COSTS else "number", (), spent)
+
+
+def _noun_run(words: Sequence[Word], place: int) -> list[Word]:
+    run: list[Word] = []
+    for word in words[place:]:
+        if is_plain(word) or (run and _is_verb(word)):
+            break
+        run.append(word)
+    return run
+
+
+def _is_verb(word: Word) -> bool:
+    return word.stem in _verbs() and not word.is_capital
+
+
+@cache
+def _verbs() -> frozenset[str]:
+    return frozenset(stem(verb) for verb in lexicon.VERBS)
+
+
+def _what(words: Sequence[Word], place: int) -> Asked:
+    spent = frozenset({place})
+    nouns = _noun_run(words, place + 1)
+    near = [word.lower for word in words[place + 1 : place + 5]]
+    is_news = bool(_NEWS & set(near[:1])) and words[place].lower.endswith("s")
+    if _OPEN_VERBS & set(near[:3]) or is_news or (not nouns and _NEWS & set(near[1:3])):
+        news = {at for at, word in enumerate(words[: place + 5]) if word.lower in _NEWS}
+        return Asked("open", (), spent | news)
+    behind = words[place + 1 + len(nouns) :][:1]
+    is_noun = words[place].lower == "which" or (
+        bool(behind) and len(nouns) == 1 and behind[0].lower in lexicon.AUXILIARY
+    )
+    if nouns and (is_noun or not _is_verb(nouns[0])):
+        return _chosen(words, place + 1, nouns, spent)
+    if nouns and nouns[0].stem in {stem("cause"), stem("trigger"), stem("led")}:
+        return Asked("reason", (), spent | {place + 1})
+    if {word.lower for word in words} & {"cost", "costs"}:
+        return Asked("money", (), spent)
+    return _measured(words, place, spent)
+
+
+def _chosen(words: Sequence[Word], place: int, nouns: list[Word], spent: frozenset[int]) -> Asked:
+    """Return what "which N" or "what N" asks for."""
+    head = nouns[-1]
+    lower = head.lower
+    kinds = {"kind", "type", "sort", "make"}
+    if lower in kinds:
+        return Asked("thing", (), spent | {place})
+    kind = _measures().get(head.stem)
+    if kind is not None:
+        return Asked(kind, (), spent | _spent(kind, head, words.index(head)))
+    if head.stem in _named():
+        return Asked("name", (head.stem,), spent | {words.index(head)})
+    if head.stem in {stem("people"), stem("person")}:
+        return Asked("person", (), spent | {words.index(head)})
+    return Asked("thing", tuple(noun.stem for noun in nouns[-1:]), spent)
+
+
+@cache
+def _named() -> frozenset[str]:
+    return frozenset(stem(noun) for noun in lexicon.NAMED)
+
+
+def _measured(words: Sequence[Word], place: int, spent: frozenset[int]) -> Asked:
+    """Return what "what is the price of..." asks for; "open" if no measure is named.
+
+    A measure that another noun follows only describes it: "the time machine", "the price list".
+    """
+    for at in range(place + 1, min(place + _REACH, len(words))):
+        kind = _measures().get(words[at].stem)
+        follows = words[at + 1] if at + 1 < len(words) else None
+        if kind and (follows is None or is_plain(follows) or _is_verb(follows)):
+            return Asked(kind, (), spent | _spent(kind, words[at], at))
+    return Asked("open", (), spent)
