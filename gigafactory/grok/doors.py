@@ -46,8 +46,11 @@ class Source(Protocol):
 class PostIndex(Protocol):
     """Finds posts by words and filters; made anew from the log whenever it is lost."""
 
-    def apply(self, changes: Iterable[Change]) -> None:
-        """Add, replace or remove; searchable after the next `commit`."""
+    def apply(self, changes: Iterable[Change], fresh: frozenset[PostKey] = frozenset()) -> None:
+        """Add, replace or remove; searchable after the next `commit`.
+
+        Keys in `fresh` are surely not held, so nothing has to be looked for to be replaced.
+        """
         ...
 
     def commit(self, sequence: int) -> None:

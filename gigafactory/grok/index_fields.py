@@ -1,0 +1,81 @@
+"""What the index holds of a post: terms and times, no text that could be read back as such."""
+
+from __future__ import annotations
+
+from functools import cache
+from typing import TYPE_CHECKING, Final
+
+import tantivy
+
+from gigafactory.grok.log import microseconds
+from gigafactory.grok.text_analysis import STEMS, WORDS, pairs
+from gigafactory.spec.post import PostKey
+
+if TYPE_CHECKING:
+    from gigafactory.spec.post import Post
+
+EDITION: Final = "1"  # of fields and analyzers; an index of another one is made anew
+MARK: Final = "place"  # the one document that is no post: how far the log was followed
+SEPARATOR: Final = "\x1f"
+
+
+@cache
+def schema() -> tantivy.Schema:
+    """Return the fields of the index."""
+    made = tantivy.SchemaBuilder()
+    made.add_text_field("key", stored=True, tokenizer_name="raw", index_option="basic")
+    made.add_text_field("stems", tokenizer_name=STEMS, index_option="freq")
+    made.add_text_field("words", tokenizer_name=WORDS, index_option="position")
+    made.add_text_field("pairs", tokenizer_name="whitespace", index_option="freq")
+    for name in ("author", "source", "lang", "mark"):
+        made.add_text_field(name, tokenizer_name="raw", index_option="basic")
+    made.add_integer_field("created_us", fast=True)
+    made.add_integer_field("stands_us", fast=True)
+    made.add_unsigned_field("sequence", stored=True)
+    made.add_text_field("log", stored=True, tokenizer_name="raw", index_option="basic")
+    return made.build()
+
+
+def key_term(key: PostKey) -> str:
+    """Return the one term that stands for a post."""
+    return f"{key.source}{SEPARATOR}{key.id}"
+
+
+def key_of(term: str) -> PostKey:
+    """Return the post that a term stands for."""
+    source, _, one = term.partition(SEPARATOR)
+    return PostKey(source, one)
+
+
+def post_document(post: Post) -> tantivy.Document:
+    """Return a post as the index holds it."""
+    stands = post.edited_at or post.created_at
+    made = tantivy.Document(
+        key=key_term(post.key),
+        stems=post.text,
+        words=post.text,
+        author=post.author.lower(),
+        source=families(post.source),
+        lang=families(post.lang.lower(), "-"),
+    )
+    if unspaced := pairs(post.text):
+        made.add_text("pairs", " ".join(unspaced))
+    made.add_integer("created_us", microseconds(post.created_at))
+    made.add_integer("stands_us", microseconds(stands))
+    return made
+
+
+def mark_document(sequence: int, log: str) -> tantivy.Document:
+    """Return the document that says how far which log was followed."""
+    made = tantivy.Document(mark=MARK, log=f"{EDITION} {log}")
+    made.add_unsigned("sequence", sequence)
+    return made
+
+
+def families(name: str, mark: str = ":") -> list[str]:
+    """Return a name and what it belongs to: "mastodon:HOST" is found as "mastodon" too.
+
+    >>> families("mastodon:example.org"), families("en-us", "-"), families("x")
+    (['mastodon:example.org', 'mastodon'], ['en-us', 'en'], ['x'])
+    """
+    return list(dict.fromkeys((name, name.partition(mark)[0])))
