@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import io
+import logging
 import sys
 from collections.abc import Iterator
 from typing import TYPE_CHECKING, Annotated
@@ -38,6 +39,8 @@ def chat(
     from gigafactory.cli.listening import token_in
     from gigafactory.cli.talk import Talk
 
+    logging.basicConfig(format="giga: %(message)s")
+    logging.getLogger("gigafactory.grok.answering").setLevel(logging.ERROR)  # answers tell it
     token = token_in(token_env, "chat")
     drafting = chat_model(model, endpoint, endpoint_model, token)
     if isinstance(sys.stdout, io.TextIOWrapper):
@@ -71,7 +74,7 @@ def _converse(talk: Talk) -> None:
 
 
 def _lines() -> Iterator[str]:
-    """Yield what is typed; on a terminal with editing and history, elsewhere the lines as they are."""
+    """Yield what is typed: on a terminal with editing and history, elsewhere line by line."""
     if not sys.stdin.isatty():
         yield from sys.stdin
         return

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -92,6 +93,7 @@ def _serve_feed(
     """Serve answers from the feed; posts are quoted for those who ask for "extractive"."""
     from gigafactory.cli.answerers import EXTRACTIVE, feed_here, installed
 
+    logging.basicConfig(format="%(asctime)s %(levelname)s %(name)s: %(message)s")
     host, port, token, max_waiting, as_json = at
     with installed("grok"):
         from gigafactory.grok import api as server

@@ -90,7 +90,7 @@ class Talk:
         answer = self._printed(parts)
         if self.as_json:
             told = {"schema": 1, **answer_table(answer), "wall_s": time.perf_counter() - begun}
-            typer.echo(json.dumps(told, ensure_ascii=False, allow_nan=False))
+            typer.echo(json.dumps(told, ensure_ascii=False, allow_nan=False, separators=(",", ":")))
         self._remember(question, answer)
 
     def _remember(self, question: str, answer: Answer) -> None:

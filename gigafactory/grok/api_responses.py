@@ -43,7 +43,8 @@ class ResponseReply:
     def whole(self, answer: Answer) -> dict[str, Any]:
         """Return the response when all is said."""
         marks = [_mark(one, self.as_of) for one in answer.citations]
-        beside = {"citations": pages(answer), "grok": about(answer), "usage": _used(answer)}
+        told = {**about(answer), "x_search": [tool.table for tool in self.asked.tools]}
+        beside = {"citations": pages(answer), "grok": told, "usage": _used(answer)}
         return self._response("completed", [self._item("completed", answer.text, marks)], beside)
 
     def begin(self) -> list[str]:
@@ -130,7 +131,7 @@ class ResponseReply:
             "store": asked.store,
             "text": {"format": {"type": "text"}},
             "tool_choice": "auto",
-            "tools": [_tool(tool) for tool in asked.tools],
+            "tools": [],  # of OpenAI's kinds, which typed clients know, there is none here
             "truncation": "disabled",
             "usage": None,
             **dict.fromkeys(_NEITHER),
@@ -144,12 +145,6 @@ def _part(text: str, marks: list[dict[str, Any]]) -> dict[str, Any]:
 
 def _mark(citation: Any, as_of: datetime) -> dict[str, Any]:
     return {"type": "url_citation", **url_citation(citation, as_of)}
-
-
-def _tool(tool: Any) -> dict[str, Any]:
-    names = ("from_date", "to_date", "allowed_x_handles", "excluded_x_handles")
-    given = {name: value for name in names if (value := getattr(tool, name))}
-    return {"type": "x_search", **given}
 
 
 def _used(answer: Answer) -> dict[str, Any] | None:

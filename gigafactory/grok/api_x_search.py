@@ -10,7 +10,7 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, timedelta
-from typing import Final, Literal
+from typing import Any, Final, Literal
 
 from gigafactory.spec.base import Spec, fault
 from gigafactory.spec.post import Query
@@ -62,6 +62,12 @@ class XSearch(Spec):
             since=self._moment("from_date"),
             until=self._moment("to_date"),
         )
+
+    @property
+    def table(self) -> dict[str, Any]:
+        """What was given, as a client gives it."""
+        names = ("from_date", "to_date", "allowed_x_handles", "excluded_x_handles")
+        return {name: value for name in names if (value := getattr(self, name))}
 
     def _require_handles(self, name: str, handles: tuple[str, ...]) -> None:
         if len(handles) > MAX_HANDLES:

@@ -49,7 +49,7 @@ def citation_table(citation: Citation, as_of: datetime) -> dict[str, Any]:
     post = citation.post
     return {
         "id": post.id,
-        "url": post.url,
+        "url": _web(post),
         "start": citation.start,
         "end": citation.end,
         "number": citation.number,
@@ -94,7 +94,7 @@ def hit_table(hit: Hit) -> dict[str, Any]:
     return {
         "id": post.id,
         "source": post.source,
-        "url": post.url,
+        "url": _web(post),
         "author": post.author,
         "created_at": post.created_at.isoformat(),
         "text": post.text,
@@ -121,11 +121,14 @@ def page(post: Post) -> str:
     >>> page(Post(id="a b", source="file", author="", created_at=datetime.now(UTC), text=""))
     'post:file/a%20b'
     """
-    if post.url.startswith(_PAGES):
-        return post.url
-    return f"post:{quote(post.source, safe=':')}/{quote(post.id, safe=':')}"
+    return _web(post) or f"post:{quote(post.source, safe=':')}/{quote(post.id, safe=':')}"
 
 
 def pages(answer: Answer) -> list[str]:
     """Return the page of each cited post; that of mark [n] stands at place n - 1."""
     return [page(one.post) for one in cited(answer)]
+
+
+def _web(post: Post) -> str:
+    """Return where a browser may be sent; empty if a post names no such place."""
+    return post.url if post.url.startswith(_PAGES) else ""
