@@ -7,7 +7,10 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, Final
 
 from gigafactory.errors import CatalogError, SpecError
+from gigafactory.grok import generations
+from gigafactory.grok.generations import IndexReader
 from gigafactory.grok.home import writer_pid, writing
+from gigafactory.grok.index import catch_up
 from gigafactory.grok.log import Log
 from gigafactory.spec.post import Freshness, Hit
 
@@ -15,7 +18,6 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
     from datetime import datetime
 
-    from gigafactory.grok.generations import IndexReader
     from gigafactory.grok.home import FeedHome
     from gigafactory.spec.post import Post, PostKey, Query, SourceStatus
 
@@ -42,10 +44,9 @@ class Feed:
 
     def search(self, query: Query) -> Sequence[Hit]:
         """Return the best posts, best first, none that was deleted or is not yet to be seen."""
-        index = self._reader()
-        if index is None or self.log is None:
+        if self.log is None:
             return []
-        found = index.search(replace(query, limit=query.limit + SPARE))
+        found = self._found(replace(query, limit=query.limit + SPARE))
         posts = self.log.posts(key for key, _ in found)
         hits = [
             Hit(post=posts[key], score=score)
@@ -76,10 +77,25 @@ class Feed:
         if self.log is not None:
             self.log.close()
 
+    def _found(self, query: Query) -> Sequence[tuple[PostKey, float]]:
+        """Ask the index; one whose damage shows only now is made anew, and asked again."""
+        index = self._reader()
+        if index is None:
+            return []
+        try:
+            return index.search(query)
+        except CatalogError as error:
+            if self.log is None or writer_pid(self.home) is not None:
+                raise
+            _log.warning("the index is made anew from the log: %s", error)
+        self._index = None
+        generations.abandon(self.home.index)
+        _bring_up(self.home, self.log)
+        again = self._reader()
+        return [] if again is None else again.search(query)
+
     def _reader(self) -> IndexReader | None:
         """Return the index; None as long as the process that writes has not made one."""
-        from gigafactory.grok.generations import IndexReader
-
         if self._index is None and self.log is not None:
             try:
                 self._index = IndexReader(self.home.index, self.log.id())
@@ -98,9 +114,6 @@ def stood(post: Post, as_of: datetime | None) -> bool:
 
 def _bring_up(home: FeedHome, log: Log) -> None:
     """Make the index level with the log, holding the lock of the feed meanwhile."""
-    from gigafactory.grok import generations
-    from gigafactory.grok.index import catch_up
-
     try:
         if generations.current(home.index, log.id()).sequence() == log.sequence():
             return

@@ -52,7 +52,8 @@ def effect(held: Held | None, change: Change) -> Effect:
     """Return what a change does, given what is held under its key.
 
     A higher revision wins. Of equal ones a deletion wins over a text, the later of two different
-    texts over the earlier (files may give no order), and the same text twice is one.
+    texts over the earlier (files may give no order), and the same post again is one, whose
+    revision is then the higher of the two.
     """
     if not _storable(change):
         return Effect.MALFORMED
@@ -70,7 +71,8 @@ def _of_deletion(held: Held, change: Deletion) -> Effect:
 
 def _of_post(held: Held, post: Post) -> Effect:
     if held.post is not None:
-        return Effect.REPEATED if merged(held, post) == held.post else Effect.EDITED
+        again = replace(merged(held, post), revision=held.post.revision) == held.post
+        return Effect.REPEATED if again else Effect.EDITED
     late = held.gone is Gone.DELETED and post.revision == held.revision
     return Effect.LATE if late else Effect.NEW
 

@@ -77,6 +77,11 @@ def switch(folder: Path, index: TantivyIndex) -> None:
     _remove_others(folder, index)
 
 
+def abandon(folder: Path) -> None:
+    """Put no index in use: the next one who asks makes one from the log."""
+    (folder / CURRENT).unlink(missing_ok=True)
+
+
 class IndexReader:
     """Searches the index in use, whichever that is at the moment.
 

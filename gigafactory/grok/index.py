@@ -27,7 +27,7 @@ from gigafactory.grok.text_analysis import analyzers
 from gigafactory.spec.post import Post, PostKey
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Sequence
+    from collections.abc import Iterable, Iterator, Sequence
     from pathlib import Path
 
     from gigafactory.grok.doors import PostIndex
@@ -50,14 +50,12 @@ class TantivyIndex:
         self.folder = folder
         self._log = log
         self._writer: tantivy.IndexWriter | None = None
-        try:
+        with damage_told(folder):
             if make:
                 folder.mkdir(parents=True, exist_ok=True)
                 self._index = tantivy.Index(schema(), path=str(folder))
             else:
                 self._index = tantivy.Index.open(str(folder))
-        except (ValueError, OSError) as error:
-            raise CatalogError(f"{folder}: cannot be read as an index: {error}") from None
         for name, analyzer in analyzers().items():
             self._index.register_tokenizer(name, analyzer)
         self._index.config_reader("manual")
@@ -74,23 +72,26 @@ class TantivyIndex:
             fresh: Keys the index surely does not hold: nothing is looked for to be replaced,
                 which is a third faster.
         """
-        writer = self._writing()
-        for change in changes:
-            if change.key not in fresh:
-                writer.delete_documents_by_term("key", key_term(change.key))
-            if isinstance(change, Post):
-                writer.add_document(post_document(change))
+        with damage_told(self.folder):
+            writer = self._writing()
+            for change in changes:
+                if change.key not in fresh:
+                    writer.delete_documents_by_term("key", key_term(change.key))
+                if isinstance(change, Post):
+                    writer.add_document(post_document(change))
 
     def commit(self, sequence: int) -> None:
         """Make all that was applied searchable and durable, as of place `sequence` of the log."""
-        writer = self._writing()
-        writer.delete_documents_by_term("mark", MARK)
-        writer.add_document(mark_document(sequence, self._log))
-        writer.commit()
+        with damage_told(self.folder):
+            writer = self._writing()
+            writer.delete_documents_by_term("mark", MARK)
+            writer.add_document(mark_document(sequence, self._log))
+            writer.commit()
         self._reload()
 
     def sequence(self) -> int:
         """Return the place of the log up to which all is committed; 0 of an empty index."""
+        self._follow()
         return self._mark() or 0
 
     def search(self, query: Query) -> Sequence[tuple[PostKey, float]]:
@@ -103,21 +104,23 @@ class TantivyIndex:
         self._follow()
         if query.limit < 1:
             return []
-        if not matching.num_words(query):
-            return self._newest(query, shares=(0.0,))
-        if query.newest_first:
-            return self._newest(query, SHARES)
-        searcher = self._index.searcher()
-        found = searcher.search(matching.relevant(query), query.limit, count=False)
-        return [(_key(searcher, at), float(score)) for score, at in found.hits]
+        with damage_told(self.folder):
+            if not matching.num_words(query):
+                return self._newest(query, shares=(0.0,))
+            return self._newest(query, SHARES) if query.newest_first else self._relevant(query)
 
     def close(self) -> None:
         """End writing; what was not committed is left to the log."""
         writer, self._writer = self._writer, None
         if writer is not None:
-            with contextlib.suppress(ValueError):  # a writer that failed has nothing to wait for
-                writer.rollback()
+            with contextlib.suppress(CatalogError), damage_told(self.folder):
+                writer.rollback()  # one that failed has nothing to wait for
                 writer.wait_merging_threads()
+
+    def _relevant(self, query: Query) -> Sequence[tuple[PostKey, float]]:
+        searcher = self._index.searcher()
+        found = searcher.search(matching.relevant(query), query.limit, count=False)
+        return [(_key(searcher, at), float(score)) for score, at in found.hits]
 
     def _newest(self, query: Query, shares: Sequence[float]) -> Sequence[tuple[PostKey, float]]:
         searcher = self._index.searcher()
@@ -143,10 +146,8 @@ class TantivyIndex:
             self._seen = stamp
 
     def _reload(self) -> None:
-        try:
+        with damage_told(self.folder):
             self._index.reload()
-        except ValueError as error:
-            raise CatalogError(f"{self.folder}: cannot be read as an index: {error}") from None
 
     def _stamp(self) -> tuple[int, int]:
         try:
@@ -157,12 +158,30 @@ class TantivyIndex:
 
     def _mark(self) -> int | None:
         """Return the place in this log that was committed; None if the mark is of another log."""
-        searcher = self._index.searcher()
-        found = searcher.search(matching.mark(), 1, count=False).hits
-        if not found:
-            return None
-        held = searcher.doc(found[0][1])
+        with damage_told(self.folder):
+            searcher = self._index.searcher()
+            found = searcher.search(matching.mark(), 1, count=False).hits
+            if not found:
+                return None
+            held = searcher.doc(found[0][1])
         return int(held["sequence"][0]) if held["log"] == [f"{EDITION} {self._log}"] else None
+
+
+@contextlib.contextmanager
+def damage_told(folder: Path) -> Iterator[None]:
+    """Turn what the engine says of files it cannot read or write into one line.
+
+    It raises `ValueError`; where damage surprises it, it panics, which no `Exception` is.
+
+    Raises:
+        CatalogError: Names the folder.
+    """
+    try:
+        yield
+    except BaseException as error:
+        if isinstance(error, ValueError | OSError) or type(error).__name__ == "PanicException":
+            raise CatalogError(f"{folder}: the index failed: {error}") from None
+        raise
 
 
 def catch_up(index: PostIndex, log: Log, *, budget_s: float | None = None) -> bool:

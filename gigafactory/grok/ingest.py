@@ -10,6 +10,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import sqlite3
+from collections import Counter
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Final
@@ -17,7 +18,6 @@ from typing import TYPE_CHECKING, Final
 from gigafactory.errors import SpecError
 from gigafactory.grok.fold import Effect
 from gigafactory.grok.inbox import Inbox
-from gigafactory.grok.keeper import Keeper
 from gigafactory.grok.standing import Standings
 from gigafactory.spec.post import Incident
 
@@ -25,8 +25,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
     from gigafactory.grok.doors import Source
-    from gigafactory.grok.home import FeedHome
-    from gigafactory.grok.upkeep import Retention
+    from gigafactory.grok.keeper import Keeper
     from gigafactory.spec.post import Batch
 
 GATHER_S: Final = 0.05  # a group is gathered for so long before it is written
@@ -44,19 +43,26 @@ def utc_now() -> datetime:
 
 @dataclass(slots=True)
 class Totals:
-    """What became of all changes, and which sources only the user can mend."""
+    """What became of all changes, what was met, and which sources only the user can mend."""
 
     effects: dict[Effect, int] = field(default_factory=lambda: dict.fromkeys(Effect, 0))
+    incidents: Counter[str] = field(default_factory=Counter)
     refused: list[SpecError] = field(default_factory=list)
+
+    def add(self, more: Totals) -> None:
+        """Count what became of others too."""
+        for one, number in more.effects.items():
+            self.effects[one] += number
+        self.incidents += more.incidents
+        self.refused += more.refused
 
 
 class Ingest:
     """Reads sources into a feed until they end or `stop` is called.
 
     Args:
-        home: The feed; the caller holds its lock.
+        keeper: Writes the feed; closed at the end.
         sources: Whose posts are read, each by its own name.
-        retention: How much is kept.
         now: The clock.
         commit_s: Between two commits of the index; a bulk load wants fewer.
         written: Called with every group of batches once it is durable: they are acknowledged.
@@ -64,16 +70,15 @@ class Ingest:
 
     def __init__(
         self,
-        home: FeedHome,
+        keeper: Keeper,
         sources: Sequence[Source],
         *,
-        retention: Retention | None = None,
         now: Callable[[], datetime] = utc_now,
         written: Callable[[Sequence[Batch]], None] | None = None,
         commit_s: float = COMMIT_S,
     ) -> None:
         self._sources, self._now, self._written = sources, now, written
-        self.keeper = Keeper(home, now, retention)
+        self.keeper = keeper
         self._inbox = Inbox()
         self._standings = Standings(now)
         self._stopping = asyncio.Event()
@@ -127,7 +132,7 @@ class Ingest:
 
     async def _follow(self, source: Source) -> None:
         cursor = await asyncio.to_thread(self.keeper.log.cursor, source.name)
-        async for batch in source.batches(cursor, self._standings.tell):
+        async for batch in source.batches(cursor, self._told):
             await self._inbox.put(batch)
             self._standings.arrived(batch)
         self._standings.stand(source.name, "stopped")
@@ -185,7 +190,11 @@ class Ingest:
         self._tell("log", "disk_full", f"not written, tried again: {error}")
 
     def _tell(self, source: str, kind: str, detail: str) -> None:
-        self._standings.tell(Incident(source=source, kind=kind, detail=detail, at=self._now()))
+        self._told(Incident(source=source, kind=kind, detail=detail, at=self._now()))
+
+    def _told(self, incident: Incident) -> None:
+        self.totals.incidents[incident.kind] += 1
+        self._standings.tell(incident)
 
 
 async def _all(tasks: Sequence[asyncio.Task[None]]) -> None:

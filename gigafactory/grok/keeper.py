@@ -10,7 +10,7 @@ import logging
 import time
 from typing import TYPE_CHECKING, Final
 
-from gigafactory.errors import GigafactoryError
+from gigafactory.errors import CatalogError
 from gigafactory.grok import generations
 from gigafactory.grok.index import catch_up
 from gigafactory.grok.upkeep import Retention, Upkeep
@@ -27,6 +27,8 @@ if TYPE_CHECKING:
 
 SLICE_S: Final = 0.2  # of catching up between two writes to the log
 REOPEN_S: Final = 5.0
+HOPELESS: Final = 3  # failures in a row, the disk not being full: then it is made anew
+FULL: Final = "No space left"
 INDEX: Final = "index"  # the source of incidents that are the index's own
 _log = logging.getLogger(__name__)
 
@@ -50,6 +52,7 @@ class Keeper:
         self._index: TantivyIndex | None = None
         self._applied = self._committed = 0
         self._open_again_s = 0.0
+        self._failures = 0  # since the last commit
         self._faults: list[tuple[Incident, int]] = []
         self._open()
 
@@ -82,8 +85,8 @@ class Keeper:
                 self._applied = self._index.sequence()
             elif self._applied > self._committed:
                 self._index.commit(self._applied)
-            self._committed = self._applied
-        except (GigafactoryError, ValueError, OSError) as error:
+            self._committed, self._failures = self._applied, 0
+        except CatalogError as error:
             self._failed(error)
 
     def level(self) -> bool:
@@ -99,7 +102,7 @@ class Keeper:
             return
         try:
             self._index = self._upkeep.renew(self._index)
-        except (GigafactoryError, ValueError, OSError) as error:
+        except CatalogError as error:
             self._failed(error)
 
     def close(self) -> None:
@@ -119,23 +122,29 @@ class Keeper:
         try:
             self._index.apply(written.changes, written.fresh)
             self._applied = written.sequence
-        except (ValueError, OSError) as error:
+        except CatalogError as error:
             self._failed(error)
 
     def _open(self) -> None:
+        if self._failures >= HOPELESS:
+            generations.abandon(self._home.index)
+            self._failures = 0
         try:
             self._index = generations.current_or_new(
                 self._home.index, self.log.id(), sequence=self.log.sequence()
             )
             self._applied = self._committed = self._index.sequence()
-        except (GigafactoryError, ValueError, OSError) as error:
+        except CatalogError as error:
             self._failed(error)
 
     def _failed(self, error: Exception) -> None:
         """Close an index that failed, say so, and try again in a while; the log goes on."""
         _log.warning("the index failed and is opened again in %g s: %s", REOPEN_S, error)
-        incident = Incident(source=INDEX, kind="disk_full", detail=str(error), at=self._now())
+        full = FULL in str(error)
+        kind = "disk_full" if full else "damaged"
+        incident = Incident(source=INDEX, kind=kind, detail=str(error), at=self._now())
         self._faults.append((incident, 1))
+        self._failures += not full
         failed, self._index = self._index, None
         self._open_again_s = time.monotonic() + REOPEN_S
         if failed is not None:

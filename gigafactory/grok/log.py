@@ -23,6 +23,7 @@ if TYPE_CHECKING:
 SCHEMA: Final = 1
 BUSY_S: Final = 30.0
 KEYS_AT_ONCE: Final = 500  # variables of one statement
+BEYOND: Final = "\U0010ffff"  # sorts behind every character an identifier holds
 EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
 MICROSECOND: Final = timedelta(microseconds=1)
 COLUMNS: Final = (
@@ -36,7 +37,6 @@ CREATE TABLE posts (
   text TEXT NOT NULL, url TEXT NOT NULL, lang TEXT NOT NULL, arrived_us INTEGER NOT NULL,
   UNIQUE (source, id));
 CREATE INDEX posts_created ON posts (created_us) WHERE gone = 0;
-CREATE INDEX posts_author ON posts (author, source) WHERE gone = 0;
 CREATE INDEX posts_gone ON posts (arrived_us) WHERE gone > 0;
 CREATE TABLE sources (
   source TEXT PRIMARY KEY, cursor TEXT, state TEXT NOT NULL DEFAULT 'stopped',
@@ -116,21 +116,21 @@ class Log:
         rows = self._rows("SELECT cursor FROM sources WHERE source = ?", source)
         return rows[0][0] if rows else None
 
-    def ids(self, source: str, newest: int = 1_000_000) -> Sequence[str]:
-        """Return the identifiers of a source's posts that stand, the latest changed first."""
-        rows = self._rows(
-            "SELECT id FROM posts WHERE source = ? AND gone = 0 ORDER BY sequence DESC LIMIT ?",
-            source,
-            newest,
-        )
-        return [row[0] for row in rows]
+    def kept(self, source: str, prefix: str = "") -> Sequence[tuple[str, int]]:
+        """Return identifier and revision of a source's posts that stand, the newest first.
 
-    def ids_of_author(self, source: str, author: str) -> Sequence[str]:
-        """Return the identifiers of an author's posts that stand."""
+        Args:
+            source: Whose.
+            prefix: Only identifiers that begin so.
+        """
         rows = self._rows(
-            "SELECT id FROM posts WHERE author = ? AND source = ? AND gone = 0", author, source
+            "SELECT id, revision FROM posts WHERE source = ? AND id >= ? AND id < ? AND gone = 0"
+            " ORDER BY sequence DESC",
+            source,
+            prefix,
+            prefix + BEYOND,
         )
-        return [row[0] for row in rows]
+        return [(row[0], row[1]) for row in rows]
 
     def newest_at(self) -> datetime | None:
         """Return the platform's time of the newest post; None of a feed without posts."""
@@ -139,14 +139,19 @@ class Log:
 
     def statuses(self) -> Sequence[SourceStatus]:
         """Return how each source stood when the writer last wrote, by name."""
-        counts: dict[str, dict[str, int]] = {}
-        for source, kind, count in self._rows("SELECT source, kind, count FROM incidents"):
-            counts.setdefault(source, {})[kind] = count
+        counts = self.incidents()
         rows = self._rows(
             "SELECT source, state, since_us, last_event_us, last_arrival_us, lag_s, posts, detail"
             " FROM sources ORDER BY source"
         )
         return [_status(row, counts.get(row[0], {})) for row in rows]
+
+    def incidents(self) -> dict[str, dict[str, int]]:
+        """Return how often what was met, by source; "log" and "index" are the feed's own."""
+        counts: dict[str, dict[str, int]] = {}
+        for source, kind, count in self._rows("SELECT source, kind, count FROM incidents"):
+            counts.setdefault(source, {})[kind] = count
+        return counts
 
     def live_bytes(self) -> int:
         """Return how much of the file is in use; what was freed is used again first."""

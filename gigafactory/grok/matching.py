@@ -32,12 +32,12 @@ Clauses = list[tuple[Occur, Terms]]
 
 
 def relevant(query: Query) -> Terms:
-    """Return what finds posts with any of the words, those that say most of them first."""
+    """Return what finds posts with all phrases or else any of the words, the telling ones first."""
     phrases, loose = _parts(query.words)
     clauses = filters(query) + [(Occur.Must, one) for one in phrases]
     # One flat union: the engine then skips whole blocks that cannot reach the best ten.
     if any_of := [(Occur.Should, term) for forms in loose for term in forms]:
-        clauses.append((Occur.Must, Terms.boolean_query(any_of)))
+        clauses.append((Occur.Should if phrases else Occur.Must, Terms.boolean_query(any_of)))
     return Terms.boolean_query(_never_empty(clauses))
 
 
@@ -91,13 +91,14 @@ def _between(
         FieldType.Integer,
         None if since is None else microseconds(since),
         None if until is None else microseconds(until),
-        include_upper=inclusive,
+        include_upper=inclusive or until is None,
     )
     return [(Occur.Must, Terms.boost_query(asked, 0.0))]
 
 
 def _parts(text: str) -> tuple[Sequence[Terms], Sequence[Sequence[Terms]]]:
     """Return quoted phrases, and for each telling word outside of them the terms it may be."""
+    text = analysis.whole(text)
     phrases = [_phrase(found) for found in map(analysis.words, _QUOTED.findall(text)) if found]
     rest = _QUOTED.sub(" ", text)
     loose = [_word(word) for word in analysis.telling(analysis.words(rest))]
@@ -118,7 +119,7 @@ def _word(word: str) -> list[Terms]:
 
 
 def _term(field: str, value: str, option: str = "basic") -> Terms:
-    return Terms.term_query(schema(), field, value, option)
+    return Terms.term_query(schema(), field, analysis.whole(value), option)
 
 
 def _never_empty(clauses: Clauses) -> Clauses:

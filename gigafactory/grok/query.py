@@ -124,6 +124,18 @@ def moment(text: str, now: datetime, name: str = "time") -> datetime:
         ) from None
 
 
+def duration(text: str, name: str = "duration") -> timedelta:
+    """Return a length of time such as 90s, 12h, 30d.
+
+    Raises:
+        SpecError: It is none.
+    """
+    ago = _AGO.fullmatch(text)
+    if not ago or not int(ago[1]):
+        raise SpecError(f"{name}: must be a time such as 12h or 30d, got {text[:80]!r}", field=name)
+    return int(ago[1]) * UNITS[ago[2]]
+
+
 def _take(read: _Read, token: str, now: datetime) -> None:
     """Add one token to what was read: a filter, or a word."""
     match = None if token.startswith('"') else _FILTER.fullmatch(token)

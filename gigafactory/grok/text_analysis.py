@@ -46,6 +46,15 @@ def analyzers() -> dict[str, tantivy.TextAnalyzer]:
     }
 
 
+def whole(text: str) -> str:
+    """Return a text with "?" for halves of characters, which nothing can encode.
+
+    >>> whole("half " + chr(0xD800))
+    'half ?'
+    """
+    return text.encode("utf-8", "replace").decode("utf-8")
+
+
 def words(text: str) -> list[str]:
     """Return the lower-case words of a text without accents.
 

@@ -65,10 +65,18 @@ class Upkeep:
         """Take some posts out that are too old or too many; yield what was done."""
         now, keep = self._now(), self._retention
         keys = self._log.oldest(EXPIRE_AT_ONCE, now - keep.keep) if keep.keep else ()
-        if not keys and keep.keep_bytes and self._log.live_bytes() > keep.keep_bytes:
-            keys = self._log.oldest(EXPIRE_AT_ONCE)
+        if not keys and keep.keep_bytes:
+            keys = self._log.oldest(self._surplus(keep.keep_bytes))
         if keys:
             yield self._log.expire(keys, now)
+
+    def _surplus(self, keep_bytes: float) -> int:
+        """Return how many posts of mean size are too many, as far as they go at once."""
+        live = self._log.live_bytes()
+        if live <= keep_bytes:
+            return 0
+        posts = sum(status.posts for status in self._log.statuses())
+        return min(EXPIRE_AT_ONCE, 1 + int(posts * (1 - keep_bytes / live)))
 
     def checkpoint(self, known: int) -> None:
         """Empty the WAL at intervals, so that erased words are in no file of the log.

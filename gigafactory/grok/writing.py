@@ -12,7 +12,7 @@ import os
 import sqlite3
 import uuid
 from collections import Counter
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Final, NamedTuple
 
 from gigafactory.errors import CatalogError
@@ -101,17 +101,21 @@ class LogWriter(Log):
         before = held_under(
             self._connection, {change.key for change in changes}, self._one_at_a_time
         )
-        after, counts = _folded(before, changes)
+        folded = _Folded(dict(before))
+        for change in changes:
+            folded.add(change)
+        after = folded.after
         with self._transaction():
             first = self._replace(before, after, now)
+            self._raise(folded.raised)
             self._count_posts(before, after, now)
             for batch in batches:
                 self._move(batch, now)
             for name, standing in (standings or {}).items():
                 self._stand(name, standing)
-            self._count_incidents([*incidents, *_ignored(counts, now)])
+            self._count_incidents([*incidents, *_ignored(folded.counts, now)])
         fresh = frozenset(key for key in after if key not in before)
-        return Written(tuple(after.values()), fresh, counts, first + len(after))
+        return Written(tuple(after.values()), fresh, folded.counts, first + len(after))
 
     def expire(self, keys: Sequence[PostKey], now: datetime) -> Written:
         """Take the words of posts out that are older than this feed keeps; return what was done."""
@@ -195,6 +199,13 @@ class LogWriter(Log):
             self._note("erased_since_us", arrived_us)
         return first
 
+    def _raise(self, revisions: dict[PostKey, int]) -> None:
+        """Note that posts, as they stand, were told again with higher revisions."""
+        self._connection.executemany(
+            "UPDATE posts SET revision = ? WHERE source = ? AND id = ?",
+            [(revision, *key) for key, revision in revisions.items()],
+        )
+
     def _count_posts(
         self, before: dict[PostKey, Held], after: dict[PostKey, Change], now: datetime
     ) -> None:
@@ -244,25 +255,35 @@ class LogWriter(Log):
         self._connection.execute("REPLACE INTO meta VALUES (?, ?)", (name, value))
 
 
-def _folded(
-    before: dict[PostKey, Held], changes: Sequence[Change]
-) -> tuple[dict[PostKey, Change], Counter[tuple[str, Effect]]]:
-    """Return what is to stand under each altered key, in the order of the last change to it."""
-    held, counts = dict(before), Counter[tuple[str, Effect]]()
-    after: dict[PostKey, Change] = {}
-    for change in changes:
+@dataclass(slots=True)
+class _Folded:
+    """What changes come to: what stands under altered keys, and what only rose in revision."""
+
+    held: dict[PostKey, Held]
+    after: dict[PostKey, Change] = field(default_factory=dict)
+    raised: dict[PostKey, int] = field(default_factory=dict)
+    counts: Counter[tuple[str, Effect]] = field(default_factory=Counter)
+
+    def add(self, change: Change) -> None:
+        """Take in the next change."""
         key = change.key
-        one = effect(held.get(key), change)
-        counts[change.source, one] += 1
-        if not one.alters:
-            continue
-        after.pop(key, None)
+        held = self.held.get(key)
+        one = effect(held, change)
+        self.counts[change.source, one] += 1
+        if one.alters:
+            self._alter(key, held, change)
+        elif one is Effect.REPEATED and held and change.revision > held.revision:
+            self.held[key] = held._replace(revision=change.revision)
+            self.raised[key] = change.revision
+
+    def _alter(self, key: PostKey, held: Held | None, change: Change) -> None:
+        self.after.pop(key, None)  # so that it comes last
+        self.raised.pop(key, None)
         if isinstance(change, Post):
-            post = merged(held.get(key), change)
-            held[key], after[key] = Held(post.revision, Gone.NOT, post), post
+            post = merged(held, change)
+            self.held[key], self.after[key] = Held(post.revision, Gone.NOT, post), post
         else:
-            held[key], after[key] = Held(change.revision, Gone.DELETED, None), change
-    return after, counts
+            self.held[key], self.after[key] = Held(change.revision, Gone.DELETED, None), change
 
 
 def _ignored(counts: Counter[tuple[str, Effect]], now: datetime) -> Iterator[tuple[Incident, int]]:
