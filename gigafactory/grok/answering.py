@@ -126,7 +126,7 @@ class Answering:
     ) -> Iterator[Sentence]:  # fmt: skip
         """Yield checked sentences of the answerer; quote posts if it says nothing that holds."""
         check = _Check(self._feed, parsed, hits)
-        quoting = Extractive(lambda: now)
+        quoting = Extractive(lambda: now, check.evidence)
         answerer = self._answerer or quoting
         writing.model = answerer.name
         try:
@@ -150,7 +150,7 @@ class _Check:
         self._asked = asked
         self._posts = {hit.post.key: hit.post for hit in hits}
         self._hits = hits
-        self._evidence = Evidence(asked, [hit.post for hit in hits])
+        self.evidence = Evidence(asked, [hit.post for hit in hits])
 
     def kept(self, drafts: Iterator[Draft], writing: _Written) -> Iterator[Sentence]:
         """Yield the drafts that hold, with their marks; count the others."""
@@ -177,11 +177,11 @@ class _Check:
         return found if current is not None and current.text == found.post.text else None
 
     def _answering(self) -> list[Post]:
-        return [one.passage.post for one in order(self._hits, self._asked, self._evidence)]
+        return [one.passage.post for one in order(self._hits, self.evidence)]
 
     def _supported(self, text: str, post: Post) -> Passage | None:
         passage = supporting(text, post)
-        if passage is None or not self._evidence.score(passage):
+        if passage is None or not self.evidence.score(passage):
             return None
         said = Passage(replace(post, text=text), 0, len(text), 1, False)
         return passage if kinds.bears(self._asked, said) else None

@@ -20,9 +20,9 @@ if TYPE_CHECKING:
 _SIMPLE: Final = {"who": "person", "whom": "person", "whose": "person", "where": "place",
                   "when": "time", "why": "reason"}  # fmt: skip
 _HOW: Final = {
-    "long": "duration", "far": "length", "tall": "length", "high": "length", "deep": "length",
-    "wide": "length", "fast": "speed", "quickly": "duration", "slow": "speed", "old": "age",
-    "big": "number", "large": "number", "strong": "number", "full": "number", "heavy": "mass",
+    "long": "duration", "far": "length", "tall": "height", "high": "height", "deep": "depth",
+    "wide": "width", "fast": "speed", "quickly": "duration", "slow": "speed", "old": "age",
+    "big": "size", "large": "size", "strong": "number", "full": "number", "heavy": "mass",
     "hot": "temperature", "cold": "temperature", "warm": "temperature", "often": "frequency",
     "frequently": "frequency", "soon": "time", "late": "duration", "expensive": "money",
     "early": "time", "loud": "number", "come": "reason",
@@ -33,6 +33,7 @@ _COSTS: Final = frozenset(
 )
 _OPEN_VERBS: Final = frozenset("happened happening happens happen going".split())
 _NEWS: Final = frozenset("new latest news update".split())
+_IS: Final = frozenset({"is", "are"})
 _REACH: Final = 7  # words behind "what" within which the measure asked for is named
 
 
@@ -49,6 +50,22 @@ class Asked(NamedTuple):
     kind: str
     target: tuple[str, ...] = ()
     spent: frozenset[int] = frozenset()
+
+
+# Measures that only say that a number is asked for; others, such as "attendance", must be found.
+_BARE: Final = frozenset(
+    stem(word)
+    for word in "number count total figure level size score record rating magnitude tally".split()
+)
+
+
+def _spent(kind: str, noun: Word, place: int) -> frozenset[int]:
+    return frozenset() if kind == "number" and noun.stem not in _BARE else frozenset({place})
+
+
+def measure_of(stemmed: str) -> str | None:
+    """Return which measure a word names: "money" for "price"."""
+    return _measures().get(stemmed)
 
 
 @cache
@@ -84,6 +101,8 @@ def _how(words: Sequence[Word], place: int) -> Asked:
         return _counted(words, place + 2, spent)
     if following == "much":
         return _amount(words, place + 2, spent)
+    if following == "long" and place + 2 < len(words) and words[place + 2].text.lower() in _IS:
+        return Asked("extent", (), spent)
     if following in _HOW:
         return Asked(_HOW[following], (), spent)
     return Asked("open", (), frozenset({place}))
@@ -136,9 +155,11 @@ def _what(words: Sequence[Word], place: int) -> Asked:
     spent = frozenset({place})
     nouns = _noun_run(words, place + 1)
     near = [word.text.lower() for word in words[place + 1 : place + 5]]
-    if _OPEN_VERBS & set(near[:3]) or (nouns[:1] == [] and _NEWS & set(near[1:3])):
-        return Asked("open", (), spent)
-    if nouns and not _is_verb(nouns[0]):
+    is_news = bool(_NEWS & set(near[:1])) and words[place].text.lower().endswith("s")
+    if _OPEN_VERBS & set(near[:3]) or is_news or (not nouns and _NEWS & set(near[1:3])):
+        news = {at for at, word in enumerate(words[: place + 5]) if word.text.lower() in _NEWS}
+        return Asked("open", (), spent | news)
+    if nouns and (words[place].text.lower() == "which" or not _is_verb(nouns[0])):
         return _chosen(words, place + 1, nouns, spent)
     if nouns and nouns[0].stem in {stem("cause"), stem("trigger"), stem("led")}:
         return Asked("reason", (), spent | {place + 1})
@@ -156,7 +177,7 @@ def _chosen(words: Sequence[Word], place: int, nouns: list[Word], spent: frozens
         return Asked("thing", (), spent | {place})
     kind = _measures().get(head.stem)
     if kind is not None:
-        return Asked(kind, (), spent | {words.index(head)})
+        return Asked(kind, (), spent | _spent(kind, head, words.index(head)))
     if head.stem in _named():
         return Asked("name", (head.stem,), spent | {words.index(head)})
     if head.stem in {stem("people"), stem("person")}:
@@ -178,5 +199,5 @@ def _measured(words: Sequence[Word], place: int, spent: frozenset[int]) -> Asked
         kind = _measures().get(words[at].stem)
         follows = words[at + 1] if at + 1 < len(words) else None
         if kind and (follows is None or is_plain(follows) or _is_verb(follows)):
-            return Asked(kind, (), spent | {at})
+            return Asked(kind, (), spent | _spent(kind, words[at], at))
     return Asked("open", (), spent)

@@ -16,25 +16,30 @@ from math import log
 from typing import TYPE_CHECKING, Final
 
 from gigafactory.grok import kinds, lexicon
+from gigafactory.grok.asked import measure_of
 from gigafactory.grok.passages import Passage, has_question, passages, sentence_spans
 from gigafactory.grok.stance import denials, is_denied, is_doubtful, is_unreal
-from gigafactory.grok.words import alike, are_opposite, stem, stems_of, words
+from gigafactory.grok.words import alike, are_opposite, is_known, is_loosely, is_plain, stem, stems_of, words
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from gigafactory.grok.question import Question, Term
     from gigafactory.grok.times import When
+    from gigafactory.grok.words import Word
     from gigafactory.spec.post import Hit, Post
 
 MIN_COVERAGE: Final = 0.7  # of the weight of a question's words
 MIN_UNBOUND_TERMS: Final = 3  # found, for a verb to be left out
 _WEIGHTS: Final = {"name": 1.5, "noun": 1.0, "verb": 0.8, "light": 0.3}
+_LOOSE: Final = 0.8  # of a verb's weight, where the passage has another of its class
 _LONGER: Final = 0.97  # per further sentence: the shortest passage that answers is best
 _GOING_ON: Final = frozenset(
     """it it's its they they're them their he he's him his she she's her this these those we we're
     us our both""".split()
 )
+_LEADING: Final = frozenset("of in at from for near on to with between by via and".split())
+_NEEDED: Final = frozenset({"name", "noun"})
 _BY_NAME: Final = re.compile(r"\bby (?:@\w|(?:the |our |a )?[A-Z])")
 _MINUTES: Final = 2  # between "at 14:02" and the time of a post that tells of it
 
@@ -52,6 +57,8 @@ class Evidence:
 
     def __init__(self, question: Question, posts: Sequence[Post]) -> None:
         self.question = question
+        self._best: dict[Post, Found | None] = {}
+        self._hardest_first = sorted(question.terms, key=lambda term: -_WEIGHTS[term.kind])
         found: Counter[str] = Counter()
         for post in posts:
             found.update({part for word in words(post.text[:2000]) for part in word.parts})
@@ -62,29 +69,34 @@ class Evidence:
 
     def best(self, post: Post) -> Found | None:
         """Return the passage of a post that answers best; None if none does."""
+        if post not in self._best:
+            self._best[post] = self._judged(post)
+        return self._best[post]
+
+    def _judged(self, post: Post) -> Found | None:
         found: Found | None = None
         if not _is_by(post, self.question.authors):
             return None
         for passage in passages(post):
-            if not self._may_answer(passage):
-                continue
             score = self.score(passage)
-            if score > (found.score if found else 0.0):
+            best = found.score if found else 0.0
+            if score > best or (score and score >= best * _LONGER and self._is_open):
                 found = Found(passage, score)
         return found
 
-    def _may_answer(self, passage: Passage) -> bool:
-        """Return whether some word of the question is there; cheap, before all else."""
-        terms = self.question.terms
-        parts = {part for word in passage.words for part in word.parts}
-        return not terms or any(
-            alike(part, term.stem) for part in parts | passage.context for term in terms
-        )
+    @property
+    def _is_open(self) -> bool:
+        """Whether all that a post says of a thing is asked for, so that more of it is better."""
+        return self.question.asked.kind == "open"
 
     def score(self, passage: Passage) -> float:
         """Return how well a passage answers, 0 for not at all."""
         question = self.question
-        places = {term: self._places(term, passage) for term in question.terms}
+        places: dict[Term, list[int] | None] = {}
+        for term in self._hardest_first:
+            places[term] = self._places(term, passage)
+            if places[term] is None and term.kind in _NEEDED and not self._is_implied(term):
+                return 0.0
         coverage = self._coverage(passage, places)
         if coverage < MIN_COVERAGE or not _is_stated(question, passage):
             return 0.0
@@ -97,26 +109,48 @@ class Evidence:
         return coverage * float(_LONGER ** (passage.sentences - 1))
 
     def _places(self, term: Term, passage: Passage) -> list[int] | None:
-        """Return where a term is; for "is it open?" the opposite, "closed", answers as well."""
+        """Return where a term is; None if nowhere.
+
+        For "is it open?" the opposite answers as well; "won't run" says that it is cancelled;
+        and a price is there where money is, by whatever word.
+        """
         found = _places(term, passage)
-        if found is None and self.question.asked.kind == "yes_no":
-            stems = [word.stem for word in passage.words]
-            found = [at for at, one in enumerate(stems) if are_opposite(one, term.stem)] or None
-        return found
+        if found is not None:
+            return found
+        stems = [word.stem for word in passage.words]
+        if self.question.asked.kind == "yes_no":
+            found = [at for at, one in enumerate(stems) if are_opposite(one, term.stem)]
+        elif term.stem in stems_of("FAILING"):
+            going = stems_of("GOING")
+            found = [at for at, one in enumerate(stems) if one in going and is_denied(passage, at)]
+        elif self.question.is_negated and term.kind == "verb":
+            failing = stems_of("FAILING")
+            found = [at for at, one in enumerate(stems) if one in failing]
+        if not found and term.kind == "verb" and self.question.asked.kind != "person":
+            found = [at for at, one in enumerate(stems) if is_loosely(one, term.stem)]
+        measure = measure_of(term.stem)
+        if not found and measure and any(one.kind == measure for one in passage.numbers):
+            return []
+        return found or None
 
     def _coverage(self, passage: Passage, places: dict[Term, list[int] | None]) -> float:
         """Return the share of the question's weight that is found; 0 if what must be is not."""
-        made = self.question.asked.kind == "person" and bool(_BY_NAME.search(passage.text))
+        made = self.question.asked.kind == "person" and _is_made(passage)
         asked = [term for term in places if places[term] is not None
                  or not (self._is_implied(term) or (made and term.stem in stems_of("CREATING")))]  # fmt: skip
         missing = [term for term in asked if places[term] is None]
-        if any(term.kind in {"name", "noun"} for term in missing):
+        if any(term.kind in _NEEDED for term in missing):
             return 0.0
         verbs = sum(term.kind == "verb" for term in missing)
         if verbs > 1 or (verbs and not self._may_lack(passage, places)):
             return 0.0
         total = sum(self._weights[term.stem] for term in asked)
-        return 1.0 - sum(self._weights[term.stem] for term in missing) / total if total else 1.0
+        lost = sum(self._weights[term.stem] for term in missing)
+        lost += (1 - _LOOSE) * sum(
+            self._weights[term.stem] for term in asked
+            if term.kind == "verb" and places[term] and not _is_exact(term, passage, places[term])
+        )  # fmt: skip
+        return 1.0 - lost / total if total else 1.0
 
     def _is_implied(self, term: Term) -> bool:
         """Return whether the kind of thing asked for says a word already."""
@@ -141,6 +175,19 @@ class Evidence:
         )
 
 
+def _is_exact(term: Term, passage: Passage, places: list[int] | None) -> bool:
+    return any(alike(passage.words[at].stem, term.stem) for at in places or ())
+
+
+def _is_made(passage: Passage) -> bool:
+    """Return whether something is "by" someone, and not sold, bought or found by him."""
+    for match in _BY_NAME.finditer(passage.text):
+        before = [word for word in passage.words if word.end <= match.start()][-1:]
+        if before and before[0].stem not in stems_of("VERBS"):
+            return True
+    return False
+
+
 def _is_by(post: Post, authors: tuple[str, ...]) -> bool:
     """Return whether a post is by one of these, with or without the host of the handle."""
     handle = post.author.lower()
@@ -151,13 +198,13 @@ def _is_by(post: Post, authors: tuple[str, ...]) -> bool:
 
 def _places(term: Term, passage: Passage) -> list[int] | None:
     """Return where a passage has a term; empty if the post has it elsewhere; None if nowhere."""
-    found = [
-        place
-        for place, word in enumerate(passage.words)
-        if _is_same(term, (word.stem, *word.parts)) or _halves(term, passage, place)
-    ]
-    if found:
-        return found
+    found = [at for part, ats in passage.places.items() if alike(part, term.stem) for at in ats]
+    found += passage.joined.get(term.stem, [])
+    if not found and is_known(term.stem):
+        found = [at for whole, ats in passage.joined.items()
+                 if is_known(whole) and alike(whole, term.stem) for at in ats]  # fmt: skip
+    if found or _has_halves(term, passage):
+        return sorted(found)
     handle = passage.post.author.lower()
     if any(alike(one, term.stem) for one in passage.context):
         return []
@@ -167,19 +214,12 @@ def _places(term: Term, passage: Passage) -> list[int] | None:
     return [] if lower == handle else None
 
 
-def _is_same(term: Term, parts: tuple[str, ...]) -> bool:
-    if any(alike(part, term.stem) for part in parts):
-        return True
+def _has_halves(term: Term, passage: Passage) -> bool:
+    """Return whether both halves of "red-ribbon" are there."""
     halves = [one for one in term.parts if one != term.stem and len(one) > 2]  # noqa: PLR2004
-    return len(halves) > 1 and all(any(alike(part, one) for part in parts) for one in halves)
-
-
-def _halves(term: Term, passage: Passage, place: int) -> bool:
-    """Return whether two words that follow one another are the term: "e bike", "foot bridge"."""
-    if place + 1 >= len(passage.words):
-        return False
-    one, other = passage.words[place : place + 2]
-    return term.stem in {one.stem + other.stem, stem(one.stem + other.text)}
+    return len(halves) > 1 and all(
+        any(alike(part, one) for part in passage.places) for one in halves
+    )
 
 
 def _is_stated(question: Question, passage: Passage) -> bool:
@@ -222,8 +262,12 @@ def _is_affirmed(
         return True
     if question.is_negated:
         return bool(denials(passage.words)) or _has_opposite(question, passage)
-    verbs = [(term, ats) for term, ats in places.items() if term.kind == "verb" and ats]
-    return not any(all(is_denied(passage, at) for at in ats) for _, ats in verbs if ats)
+    verbs = [
+        [at for at in ats or () if alike(passage.words[at].stem, term.stem)]
+        for term, ats in places.items()
+        if term.kind == "verb"
+    ]
+    return not any(ats and all(is_denied(passage, at) for at in ats) for ats in verbs)
 
 
 def _has_opposite(question: Question, passage: Passage) -> bool:
@@ -244,15 +288,31 @@ def _is_bound(question: Question, passage: Passage, places: dict[Term, list[int]
     named = [at for term, ats in places.items() if term.kind == "name" for at in ats or ()]
     if not verbs or not named or question.asked.kind in {"person", "name"}:
         return True
-    others = [word.start for word in kinds.names(passage)
-              if not kinds.is_asked_word(question, word)]  # fmt: skip
-    for verb in verbs:
-        low, high = passage.clause(passage.words[verb].start)
-        if any(low <= passage.words[at].start < high for at in named):
-            return True
-        if not any(low <= start < passage.words[verb].start for start in others):
-            return True
-    return False
+    asked = {passage.words[at].start for at in named}
+    owners = [word for word in kinds.names(passage) if not _is_led_name(passage, word)]
+    return any(not _is_others(question, passage, verb, owners, asked) for verb in verbs)
+
+
+def _is_others(
+    question: Question, passage: Passage, verb: int, owners: list[Word], asked: set[int]
+) -> bool:
+    """Return whether a name that is not asked about stands right before a verb, as who does it."""
+    before = [word for word in owners if word.start < passage.words[verb].start]
+    if not before or before[-1].start in asked or before[-1].kind == "handle":
+        return False
+    at = passage.words.index(before[-1])
+    near = all(is_plain(word) for word in passage.words[at + 1 : verb])
+    return near and not kinds.is_asked_word(question, before[-1])
+
+
+def _is_led_name(passage: Passage, name: Word) -> bool:
+    """Return whether a name is not who does it: "of Athletic", "Falk said" of others."""
+    before = [word for word in passage.words if word.end <= name.start]
+    while before and (before[-1].is_capital or before[-1].text.lower() in {"the", "a", "an"}):
+        before.pop()
+    behind = [word for word in passage.words if word.start >= name.end and not word.is_capital]
+    speaks = bool(behind) and behind[0].text.lower() in lexicon.SPEECH
+    return speaks or (bool(before) and before[-1].text.lower() in _LEADING)
 
 
 def _is_one(question: Question, passage: Passage, places: dict[Term, list[int] | None]) -> bool:
@@ -278,10 +338,14 @@ def _goes_on(part: Passage) -> bool:
     return bool(said & _GOING_ON) or not any(word.stem in stems_of("VERBS") for word in part.words)
 
 
-def order(hits: Sequence[Hit], question: Question, evidence: Evidence) -> list[Found]:
+def order(hits: Sequence[Hit], evidence: Evidence) -> list[Found]:
     """Return the passages that answer, the best of each post, best first (newest, if asked)."""
+    question = evidence.question
     found = [one for hit in hits if (one := evidence.best(hit.post)) is not None]
     rank = {id(one): place for place, one in enumerate(found)}
     if question.newest:
         return sorted(found, key=lambda one: one.passage.post.created_at, reverse=True)
-    return sorted(found, key=lambda one: (-round(one.score, 3), rank[id(one)]))
+    if question.is_present:
+        found.sort(key=lambda one: one.passage.post.created_at, reverse=True)
+        return sorted(found, key=lambda one: -round(one.score, 2))
+    return sorted(found, key=lambda one: (-round(one.score, 2), rank[id(one)]))

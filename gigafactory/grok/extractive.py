@@ -19,18 +19,25 @@ if TYPE_CHECKING:
     from gigafactory.spec.answer import Turn
     from gigafactory.spec.post import Hit
 
-MAX_FACTS: Final = 3  # sentences that give the one fact asked for
+MAX_FACTS: Final = 2  # sentences that give the one fact asked for
 MAX_REPORTS: Final = 5  # sentences on "what did @x say", "what is new with..."
-_AS_GOOD: Final = 0.95  # of the best one's score
+_AS_GOOD: Final = 0.99  # of the best one's score: says the fact as fully
+_AS_NEAR: Final = 0.85  # is as much about the thing
 
 
 class Extractive:
-    """Quotes posts."""
+    """Quotes posts.
+
+    Args:
+        clock: The time, for "yesterday".
+        evidence: What was judged before of the same question and posts; saves judging again.
+    """
 
     name = "extractive"
 
-    def __init__(self, clock: Callable[[], datetime]) -> None:
+    def __init__(self, clock: Callable[[], datetime], evidence: Evidence | None = None) -> None:
         self._clock = clock
+        self._evidence = evidence
 
     def drafts(
         self,
@@ -39,18 +46,21 @@ class Extractive:
         hits: Sequence[Hit],
     ) -> Iterator[Draft]:
         """Yield the passages that answer, the best first."""
-        asked = read(question, self._clock())
-        found = order(hits, asked, Evidence(asked, [hit.post for hit in hits]))
-        most = MAX_REPORTS if asked.asked.kind == "open" else MAX_FACTS
-        for one in as_good(found)[:most]:
+        evidence = self._evidence or Evidence(
+            read(question, self._clock()), [hit.post for hit in hits]
+        )
+        asked, found = evidence.question, order(hits, evidence)
+        is_open = asked.asked.kind == "open"
+        most, least = (MAX_REPORTS, _AS_NEAR) if is_open else (MAX_FACTS, _AS_GOOD)
+        for one in as_good(found, least)[:most]:
             yield Draft(one.passage.text, one.passage.post.key)
 
 
-def as_good(found: Sequence[Found]) -> list[Found]:
+def as_good(found: Sequence[Found], least: float) -> list[Found]:
     """Return those about as good as the best, without what was said before in the same words."""
     best = max((one.score for one in found), default=0.0)
     kept: dict[str, Found] = {}
     for one in found:
-        if one.score >= _AS_GOOD * best:
+        if one.score >= least * best:
             kept.setdefault(" ".join(one.passage.text.lower().split()), one)
     return list(kept.values())

@@ -7,10 +7,11 @@ one cannot answer, however many words it shares with the question.
 from __future__ import annotations
 
 import re
+from itertools import takewhile
 from typing import TYPE_CHECKING, Final
 
 from gigafactory.grok import lexicon
-from gigafactory.grok.words import Word, alike, is_plain, stem, stems_of, words
+from gigafactory.grok.words import Word, alike, is_known, is_plain, stem, stems_of, words
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -20,11 +21,21 @@ if TYPE_CHECKING:
     from gigafactory.grok.question import Question
 
 _COUNT_REACH: Final = 4  # words between a number and what it counts
-_ON_THE_WAY: Final = frozenset("to from by off into via towards".split())
+_ON_THE_WAY: Final = frozenset("to from by into via towards".split())
+_ZONES: Final = frozenset("UTC GMT CET CEST EST EDT PST PDT BST AM PM".split())
+_HEADING_WORDS: Final = 8
+_BESIDE: Final = 2  # characters between a noun and its number
+_ARTICLES: Final = frozenset("a an the her his our my their its".split())
+_INDOORS: Final = frozenset("in at on under behind beside inside near outside".split())
+_NO_PLACES: Final = frozenset(
+    """end way moment hurry statement interview row total time half name world case fact attempt list
+    same mood market wake future past first last next air week month year day morning evening night
+    weekend season back rest lead making game minute hour event meantime""".split()
+)
 _PLACE_REACH: Final = 4  # words between a preposition and the place
 _BEFORE_PLACES: Final = frozenset(
     """at in on near outside inside from to behind beside opposite along around under between by off
-    across into via next beneath above within towards""".split()
+    across into via next beneath above below within towards""".split()
 )
 _MOVES: Final = frozenset(
     """to from go goes going gone went move moves moved moving travel relocate relocated relocating fly
@@ -32,7 +43,7 @@ _MOVES: Final = frozenset(
     take taken""".split()
 )
 _REASON: Final = re.compile(
-    r"\b(?:because|cos|due to|owing to|thanks to|caused|causing|blamed?|reasons?|result of"
+    r"\b(?:because|cos|bc|cuz|due to|owing to|thanks to|caused|causing|blamed?|reasons?|result of"
     r"|as a result|triggered|(?:started|sparked|set off|brought on) by|down to|so that|in order to|so|in (?:memory|honour|honor|support|protest|response|light|view) of|on account of|to (?:avoid|prevent|allow|make|let|protect|save"
     r"|reduce|raise|help|fix|repair|celebrate|mark|protest|replace|give|keep|stop|ensure)"
     r"|amid|failed?|failure|error|died|killed|exception|out of memory|root cause)\b",
@@ -56,7 +67,9 @@ _JUST: Final = re.compile(
     re.IGNORECASE,
 )
 _VAGUE_COUNTS: Final = frozenset("dozens scores hundreds thousands tens none zero".split())
-_SELF: Final = frozenset("i we i'm we're i've we've my our".split())
+_SELF: Final = frozenset(
+    "i we i'm we're i've we've my our everyone everybody anyone nobody whoever".split()
+)
 _GRAINS: Final = {
     "clock": frozenset({"clock"}),
     "day": frozenset({"day", "period"}),
@@ -64,9 +77,15 @@ _GRAINS: Final = {
     "year": frozenset({"day", "period"}),
     "season": frozenset({"day", "period"}),
 }
+_DIMENSIONS: Final = {
+    "height": frozenset("tall high height above elevation altitude higher summit rises".split()),
+    "depth": frozenset("deep depth below".split()),
+    "width": frozenset("wide width across broad".split()),
+}
 _MEASURED: Final = {
     "money": {"money"}, "percent": {"percent"}, "duration": {"duration"},
-    "length": {"length", "duration"}, "mass": {"mass"}, "temperature": {"temperature"},
+    "length": {"length", "duration"}, "height": {"length"}, "depth": {"length"},
+    "width": {"length"}, "extent": {"length", "duration"}, "size": {"area", "length", "volume", "bytes", "mass", "power", "plain"}, "mass": {"mass"}, "temperature": {"temperature"},
     "speed": {"speed", "duration"}, "score": {"score"}, "version": {"version"},
 }  # fmt: skip
 
@@ -90,10 +109,14 @@ def names(passage: Passage) -> Iterator[Word]:
     The first word of a sentence is one only if another name or a verb follows.
     """
     found = passage.words
-    timed = [(when.start, when.end) for when in passage.whens]
+    timed = [(one.start, one.end) for one in (*passage.whens, *passage.numbers)]
     for place, word in enumerate(found):
         if any(word.start < end and start < word.end for start, end in timed):
             continue
+        if word.text in _ZONES:
+            continue
+        if passage.text[word.end : word.end + 1] == ":" and word.text.isupper():
+            continue  # "BREAKING:"
         if word.kind == "handle" or (
             word.is_capital and not is_plain(word) and word.kind == "word"
             and (_is_inside(passage, place) or _starts_name(found, place))
@@ -110,10 +133,17 @@ def _is_inside(passage: Passage, place: int) -> bool:
 
 
 def _starts_name(found: list[Word], place: int) -> bool:
-    if found[place].text.lower() in lexicon.LIGHT or place + 1 >= len(found):
+    if found[place].text.lower() in lexicon.LIGHT:
         return False
+    if place + 1 >= len(found):
+        return place > 0
     following = found[place + 1]
-    return following.is_capital or following.stem in stems_of("VERBS") or is_plain(following)
+    if following.is_capital:
+        return True
+    if is_known(found[place].stem) or following.text.lower() in {"are", "were", "have", "for", "of"}:
+        return False
+    does = following.stem in stems_of("VERBS") and not following.text.lower().endswith("ing")
+    return does or following.text.lower() in lexicon.AUXILIARY
 
 
 def _person(question: Question, passage: Passage) -> bool:
@@ -139,10 +169,12 @@ def _place(question: Question, passage: Passage) -> bool:
     moves = {word.text.lower() for word in words(question.text)} & _MOVES
     leading = _BEFORE_PLACES if moves else _BEFORE_PLACES - _ON_THE_WAY
     for place, word in enumerate(found):
-        if word.text.lower() in {"venue", "location", "where", "address"}:
+        if word.text.lower() in {"venue", "location", "where", "address"} or passage.text[word.end : word.end + 1] == ":" and word.text.lower() == "place":
             return True
         if word.text.lower() not in leading or not _is_about(question, passage, word):
             continue
+        if word.text.lower() in _INDOORS and _is_somewhere(question, found[place + 1 : place + 5]):
+            return True
         for near in found[place + 1 : place + 1 + _PLACE_REACH]:
             if near.text.lower() in _BEFORE_PLACES:
                 break
@@ -150,6 +182,17 @@ def _place(question: Question, passage: Passage) -> bool:
             if placed and not is_asked_word(question, near):
                 return True
     return False
+
+
+def _is_somewhere(question: Question, behind: list[Word]) -> bool:
+    """Return whether "a" or "her" and a noun stand behind "in": "in her shed", "in a grain silo"."""
+    if not behind or behind[0].text.lower() not in _ARTICLES:
+        return False
+    nouns = [word for word in behind[1:] if word.kind == "word"]
+    run = list(takewhile(lambda word: not is_plain(word), nouns))
+    return bool(run) and not any(
+        word.text.lower() in _NO_PLACES or is_asked_word(question, word) for word in run
+    )
 
 
 def _is_about(question: Question, passage: Passage, word: Word) -> bool:
@@ -174,7 +217,10 @@ def _name(question: Question, passage: Passage) -> bool:
 
 
 def _has_number_beside(passage: Passage, word: Word) -> bool:
-    return any(0 <= number.start - word.end <= 2 for number in passage.numbers)  # noqa: PLR2004
+    marks = [(one.start, one.end) for one in passage.numbers]
+    marks += [(one.start, one.end) for one in passage.whens if one.minute is not None]
+    return any(0 <= start - word.end <= _BESIDE or 0 <= word.start - end <= _BESIDE
+               for start, end in marks)  # fmt: skip
 
 
 def _count(question: Question, passage: Passage) -> bool:
@@ -226,9 +272,12 @@ def _is_asked_number(question: Question, number: Quantity) -> bool:
 
 def _measure(question: Question, passage: Passage) -> bool:
     kinds = _MEASURED[question.asked.kind]
+    said = _DIMENSIONS.get(question.asked.kind, frozenset())
+    if said and not said & {word.text.lower() for word in passage.words}:
+        return False
     if any(one.kind in kinds and not _is_asked_number(question, one) for one in passage.numbers):
         return True
-    if question.asked.kind == "duration":
+    if question.asked.kind in {"duration", "extent"}:
         return bool(re.search(r"\b(?:until|till|since|all (?:day|night|week))\b", passage.text, re.I))
     return False
 
@@ -268,8 +317,23 @@ def _reason(question: Question, passage: Passage) -> bool:
     text = passage.text
     if _REASON.search(text):
         return True
+    faults = stems_of("FAULTS")
+    if any(word.stem in faults and not is_asked_word(question, word) for word in passage.words):
+        return True
+    if _explains(question, passage):
+        return True
     starts = {when.start for when in passage.whens} | {one.start for one in passage.numbers}
     return any(found.end() not in starts for found in _LED_REASON.finditer(text))
+
+
+def _explains(question: Question, passage: Passage) -> bool:
+    """Return whether a note says what, and behind a colon or dash why: "Power cut: a digger hit..."."""
+    head, _, tail = passage.text.partition(": ")
+    if not tail or len(head.split()) > _HEADING_WORDS:
+        return False
+    about = [word for word in words(head) if is_asked_word(question, word)]
+    told = [word for word in words(tail) if word.stem in stems_of("VERBS") and not is_asked_word(question, word)]
+    return bool(about) and bool(told)
 
 
 def _frequency(question: Question, passage: Passage) -> bool:

@@ -133,7 +133,7 @@ LEADS: Final = (
 LIGHT: Final = frozenset(
     """new old big biggest large largest small smallest main major local current currently recent
     whole entire total overall official officially different various other certain special own
-    exact first next last final upcoming planned plan people person persons man men woman women
+    exact first next last upcoming planned plan people person persons man men woman women
     thing things kind sort type way time times place part side area group member members number
     amount name named call called work use used make made take taken give given happen happened
     expect expected come came comes ready available set due supposed able want wants need needs involve involved include includes available
@@ -150,8 +150,16 @@ NEGATIONS: Final = frozenset(
 # Words that say that something does not go on: they answer "why is it not...".
 FAILING: Final = frozenset(
     """close closed cancel suspend stop fail halt delay postpone break broken down offline outage
-    withdraw scrap ban block miss late off""".split()
+    withdraw scrap ban block miss late off burn dry dead stuck empty defect leak shut""".split()
 )
+# What goes wrong, and so tells why, without a "because".
+FAULTS: Final = frozenset(
+    """break burn leak tear damage crack fault bug error flood ice fog storm snow strike accident crash
+    fire injury ill illness sick sickness shortage derail collapse overheat jam theft vandalism wind
+    defect outage""".split()
+)
+# "Won't run" says the same as "is cancelled".
+GOING: Final = frozenset("run operate go sail work happen play open stop serve fly".split())
 # Who says so is not sure of it, or it is no statement of what is.
 HEARSAY: Final = frozenset(
     """rumour rumours rumor rumors rumoured rumored allegedly supposedly apparently reportedly
@@ -186,7 +194,7 @@ OPPOSITES: Final = (
     "fastest|slowest", "men|women", "boy|girl", "male|female", "husband|wife", "father|mother", "son|daughter",
     "brother|sister", "king|queen", "parent|child", "sunrise|sunset", "dawn|dusk", "entrance|exit",
     "left|right", "public|private", "adult|child", "inbound|outbound", "upstream|downstream", "lunch|dinner breakfast",
-    "summer|winter", "spring|autumn fall", "success|failure", "pass|fail", "dead killed|injured hurt wounded alive survived",
+    "summer|winter", "spring|autumn fall", "success|failure", "pass|fail", "safe|dangerous danger warning hazard unsafe", "dead killed|injured hurt wounded alive survived",
 )  # fmt: skip
 # Stems that only look as if they were made from a shorter one.
 ROOTS: Final = frozenset("counter corner former master signal number letter matter poster".split())
@@ -205,8 +213,9 @@ MEASURES: Final = {
         loss goodput throughput temperature quantity tally figure rating rank pressure
         circulation mileage wattage voltage frequency seating record mfu""",
     "score": "score scoreline",
-    "clock": "time hour",
+    "clock": "time hour hours",
     "day": "date day weekday",
+    "time": "deadline",
     "year": "year",
     "month": "month",
     "season": "season",
@@ -276,6 +285,41 @@ IRREGULAR: Final = dict(
     harbour:harbor neighbour:neighbor labour:labor favourite:favorite tyre:tire kerb:curb
     grey:gray cancelled:cancel cancellation:cancel cancels:cancel""".split()
 )
+# Verbs of one class may tell of the same happening where all else agrees; opposites never do.
+VERB_CLASSES: Final = (
+    "open reopen start begin launch resume return welcome debut introduce release publish",
+    "close end stop finish cease expire shut halt quit retire",
+    "lose destroy damage ruin wreck wipe hit burn break spoil collapse",
+    "arrest detain catch capture charge seize hold jail sentence convict",
+    "beat win defeat eliminate knockout triumph succeed clinch",
+    "delay postpone slip move shift reschedule push hold",
+    "cancel scrap drop abandon call axe suspend withdraw",
+    "buy acquire purchase order get take",
+    "approve back accept pass agree adopt sign vote allow grant permit",
+    "reject refuse deny oppose dismiss veto",
+    "build construct make create produce develop design assemble erect",
+    "repair fix restore renovate mend rebuild refurbish replace",
+    "measure record reach hit register report detect log observe find",
+    "move go travel journey run sail fly ride drive head relocate lead arrive enter come",
+    "give donate grant award offer provide hand present supply contribute send deliver",
+    "raise collect gather earn donate",
+    "cost pay spend invest allocate fund charge fine approve budget",
+    "rescue save free evacuate pull help",
+    "find discover spot recover locate see detect",
+    "take steal rob snatch grab",
+    "say tell announce state claim report confirm warn write explain",
+    "appoint name hire elect choose recruit sign promote",
+    "hold host stage organise organize run happen celebrate",
+    "plant grow sow add",
+    "attend visit join watch come gather",
+    "rise climb increase grow jump surge raise",
+    "fall drop decline decrease lower sink cut reduce shrink",
+    "show exhibit display screen perform play present",
+    "eat drink feed taste",
+    "teach train learn study",
+    "work function operate run",
+    "last take continue",
+)  # fmt: skip
 SYNONYMS: Final = (
     # happening, beginning, ending
     "start begin launch commence kickoff open debut", "end finish conclude close over wrap",
@@ -284,7 +328,7 @@ SYNONYMS: Final = (
     "postpone delay reschedule move push defer late", "delay late behind hold", "suspend halt pause stop",
     "happen occur place", "hold host stage run organise organize", "continue last run until", "expire end lapse",
     # winning, losing, sport
-    "win winner victory champion triumph beat defeat gold", "win first", "second runnerup silver",  "win title trophy champion prize", "win clinch secure claim land",
+    "win winner victory triumph beat defeat gold", "winner champion", "win first", "second runnerup silver",  "win title trophy prize", "win clinch secure claim land",
     "finish place come", "score goal net", "lose loss defeat beaten", "match game fixture tie", "race run", "race marathon", "race 10k 5k",
     "player athlete footballer", "coach manager trainer", "team side club squad", "tournament championship cup contest competition",
     "record best fastest", "final grand-final", "draw tie", "medal podium", "join sign transfer move", "crowd attendance fans spectators",
@@ -301,7 +345,7 @@ SYNONYMS: Final = (
     # people coming and going
     "arrive arrival land reach come", "depart departure leave go set-off", "resign resignation quit step-down leave stepping",
     "retire retirement", "hire recruit appoint employ", "appoint name appointed elect choose", "elect vote election", "replace succeed successor substitute",
-    "fire sack dismiss layoff axe", "visit tour attend", "attend attendance turnout turn show join", "travel trip journey ride", "meet meeting gather",
+    "fire sack dismiss layoff axe cut", "job workforce redundancy employee position", "distinguish differentiate tellapart recognise recognize", "win wentto award", "visit tour attend", "attend attendance turnout turn show join", "travel trip journey ride", "meet meeting gather",
     "marry wedding married wed", "born birth", "move relocate", "welcome greet", "volunteer helper", "lead head run chair", "ceo chief boss head",
     "founder found start establish set", "council councillor", "give donate get receive present grant", "lend loan", "queue line wait", "guest visitor", "student pupil", "teacher tutor", "kid child children",
     "resident local neighbour", "boss manager", "doctor physician medic", "police officer cop", "firefighter fireman brigade", "winner recipient",
@@ -343,7 +387,7 @@ SYNONYMS: Final = (
     "package parcel delivery", "deliver delivery ship", "bag suitcase luggage", "key keys", "clothes clothing", "food meal dish", "drink beverage", "beer ale brew", "dessert cake sweet",
     "seat chair capacity", "lane track", "path trail footpath", "hill mountain peak summit", "river stream", "lake reservoir", "sea ocean", "beach shore coast", "island isle", "bridge crossing viaduct footbridge",
     "tunnel underpass", "harbour port dock marina", "lift elevator", "pavement sidewalk", "petrol gas fuel", "satellite spacecraft probe", "rocket launcher", "telescope observatory", "comet asteroid",
-    "language tongue", "survey poll study", "research study", "scientist researcher", "result outcome", "deadline due close", "holiday vacation break", "weekend saturday sunday", "password passcode",
+    "language tongue", "survey poll study", "research study work project", "wind gust gale", "beat defeat eliminate knockout oust", "arrest detain catch capture nab", "reopen comeback", "postpone slip delay", "new appoint name hire elect become newest", "lose without", "scientist researcher", "result outcome", "deadline due close", "holiday vacation break", "weekend saturday sunday", "password passcode",
     "statue sculpture monument", "painting artwork art", "musician band artist", "singer vocalist", "actor star cast", "director filmmaker", "chef cook", "goalkeeper keeper",
     "midnight 12am", "noon midday", "maximum limit cap", "age old year", "height tall high", "length long", "depth deep", "weight weigh heavy", "speed fast", "distance far",
     # runs of a training factory

@@ -76,7 +76,7 @@ class Modelled:
         """
         asked = read(question, self._clock())
         answering = [
-            one.passage.post for one in order(hits, asked, Evidence(asked, [h.post for h in hits]))
+            one.passage.post for one in order(hits, Evidence(asked, [h.post for h in hits]))
         ]
         if answering:
             shown = list(dict.fromkeys([*answering, *(hit.post for hit in hits)]))[:MAX_POSTS]

@@ -5,12 +5,13 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass
 from functools import cached_property
+from itertools import pairwise
 from typing import TYPE_CHECKING, Final
 
 from gigafactory.grok import lexicon
 from gigafactory.grok.quantities import Quantity, quantities
 from gigafactory.grok.times import When, times
-from gigafactory.grok.words import Word, split_handle, words
+from gigafactory.grok.words import Word, split_handle, stem, words
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -54,6 +55,24 @@ class Passage:
     def words(self) -> list[Word]:
         """Its words; their places count from its own start."""
         return words(self.text)
+
+    @cached_property
+    def places(self) -> dict[str, list[int]]:
+        """Where each stem stands, and those of the parts of words."""
+        found: dict[str, list[int]] = {}
+        for place, word in enumerate(self.words):
+            for part in {word.stem, *word.parts}:
+                found.setdefault(part, []).append(place)
+        return found
+
+    @cached_property
+    def joined(self) -> dict[str, list[int]]:
+        """Where two words follow one another that may be one: "e bike", "lays off"."""
+        found: dict[str, list[int]] = {}
+        for place, (one, other) in enumerate(pairwise(self.words)):
+            for whole in {one.stem + other.stem, stem(one.stem + other.text)}:
+                found.setdefault(whole, []).append(place)
+        return found
 
     @cached_property
     def whens(self) -> list[When]:

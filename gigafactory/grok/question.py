@@ -28,6 +28,7 @@ _NEWEST: Final = re.compile(
     re.IGNORECASE,
 )
 _BY: Final = re.compile(r"\b(?:from|by|according to|per|via)\s+(@\w[\w.\-]*(?:@[\w.\-]+)?)", re.I)
+_PRESENT: Final = re.compile(r"\b(?:is|are|isn't|aren't|does|do|can|will|am)\b", re.IGNORECASE)
 _MODAL: Final = re.compile(
     r"\b(?:will|would|could|might|may|should|expect(?:ed|s)?|going to|plan(?:s|ned)?|due|likely"
     r"|scheduled|set to|supposed to|predict\w*|upcoming|next|tomorrow)\b",
@@ -65,6 +66,7 @@ class Question:
         authors: Handles whose posts are asked for.
         newest: What is recent is asked for.
         is_negated: It asks why or whether something is not so.
+        is_present: It asks how things stand: of what answers equally well, the newest does best.
         is_modal: It asks what may come, so that "may" and "likely" answer.
         wants_opinion: It asks what someone thinks, hopes or has heard.
     """
@@ -77,6 +79,7 @@ class Question:
     authors: tuple[str, ...]
     newest: bool
     is_negated: bool
+    is_present: bool
     is_modal: bool
     wants_opinion: bool
 
@@ -103,6 +106,7 @@ def question(text: str, now: datetime) -> Question:
         authors=authors,
         newest=bool(_NEWEST.search(plain)),
         is_negated=bool(lower & (lexicon.NEGATIONS - {"no", "fails", "failed"})),
+        is_present=bool(_PRESENT.search(plain)),
         is_modal=bool(_MODAL.search(plain)),
         wants_opinion=bool(lower & lexicon.OPINION) or "think" in {w.stem for w in found},
     )
@@ -147,7 +151,8 @@ def _terms(
         if word.kind == "handle" and word.text.lstrip("@").lower() in authors:
             continue
         is_noun = _is_led(found, place)
-        term = Term(word.text, word.stem, word.parts, _class(word, is_noun, titled, place, authors))
+        of = _class(word, is_noun, titled, place, authors, kind.kind)
+        term = Term(word.text, word.stem, word.parts, of)
         terms.setdefault(term.stem, term)
     return list(terms.values())
 
@@ -188,7 +193,7 @@ def _is_titled(found: list[Word]) -> bool:
 
 
 def _class(
-    word: Word, is_noun: bool, titled: bool, place: int, authors: tuple[str, ...]
+    word: Word, is_noun: bool, titled: bool, place: int, authors: tuple[str, ...], kind: str
 ) -> str:
     lower = word.text.lower()
     if word.kind in {"handle", "tag"}:
@@ -199,7 +204,9 @@ def _class(
         return "name"
     if authors and lower in lexicon.SPEECH:
         return "light"
-    if lower in lexicon.LIGHT or lower.endswith("ly"):
+    if lower in {"new", "next", "former", "previous"} and kind in {"person", "name"}:
+        return "verb"  # who is new is not who is there
+    if word.stem in stems_of("LIGHT") or lower.endswith("ly"):
         return "light"
     if is_noun:
         return "noun"

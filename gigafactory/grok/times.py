@@ -55,7 +55,7 @@ _PATTERNS: Final = tuple(
         ("ago", rf"(?P<k>{_AMOUNT}) (?P<u>{_UNIT}) (?:ago|earlier)"),
         ("ahead", rf"in (?P<k>{_AMOUNT}) (?P<u>{_UNIT})|(?P<k2>{_AMOUNT}) (?P<u2>{_UNIT}) (?:from now|later)"),
         ("past", rf"(?:in|over|during|within|for) the (?:last|past) (?:(?P<k>{_AMOUNT}) )?(?P<u>{_UNIT})"),
-        ("season", r"(?:in|this|next|last|by|early|late) (?:the )?(?P<s>spring|summer|autumn|winter)(?: (?P<y>20\d\d))?"),
+        ("season", r"(?:in|this|next|last|by|early|late|for|from|until|since) (?:the )?(?P<s>spring|summer|autumn|winter)(?: (?P<y>20\d\d))?"),
         ("year", r"(?:(?<=in )|(?<=since )|(?<=by )|(?<=until )|(?<=from )|(?<=of )|(?<=back in )|(?<=during ))(?P<y>(?:19|20)\d\d)"),
         ("part", r"(?:in the |at |late |early )?(?P<part>morning|afternoon|evening|night|lunchtime|dawn|dusk|sunrise|sunset)"),
         ("vague", r"(?:right now|shortly|soon|immediately|until further notice)"),

@@ -169,6 +169,23 @@ def alike(one: str, other: str) -> bool:
     return bool(_groups().get(one, frozenset()) & _groups().get(other, frozenset()))
 
 
+@cache
+def _classes() -> dict[str, frozenset[int]]:
+    found: dict[str, set[int]] = {}
+    for number, line in enumerate(lexicon.VERB_CLASSES):
+        for member in line.split():
+            found.setdefault(stem(member), set()).add(number)
+    return {member: frozenset(numbers) for member, numbers in found.items()}
+
+
+@lru_cache(maxsize=65536)
+def is_loosely(one: str, other: str) -> bool:
+    """Return whether two verbs are of one class, so that either may tell of the same thing."""
+    if are_opposite(one, other):
+        return False
+    return bool(_classes().get(one, frozenset()) & _classes().get(other, frozenset()))
+
+
 @lru_cache(maxsize=65536)
 def are_opposite(one: str, other: str) -> bool:
     """Return whether two stems exclude each other, as open and closed do."""
