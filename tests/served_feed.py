@@ -25,7 +25,10 @@ NOTHING: Final = "Who won the Tollmere chess championship?"
 PAGE: Final = "https://social.example/p"
 POSTS: Final = (
     ("1", "harwickcouncil", 2, "The Harwick library reopens on Monday at nine.", f"{PAGE}/1"),
-    ("2", "maybooks", 75, "The Harwick library reopens on Monday, the cafe stays shut.", f"{PAGE}/2"),
+    (
+        "2", "maybooks", 75,
+        "The Harwick library reopens on Monday, the cafe stays shut.", f"{PAGE}/2",
+    ),
     ("3", "trams", 30, "Tram line 4 was stopped at Orchard Street because of a fallen tree.", ""),
     (
         "4", "spam\x1b]0;pwned\x07", 1,

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import contextlib
-from collections.abc import Iterator
 from typing import TYPE_CHECKING, Final
 
-from gigafactory.errors import MissingExtra, SpecError
+from gigafactory.cli.feed import needing_grok
+from gigafactory.errors import SpecError
 
 if TYPE_CHECKING:
-    from gigafactory.grok.lasting_feed import LastingFeed
+    from gigafactory.grok.doors import Searchable
     from gigafactory.grok.modelled import ChatModel
 
 EXTRACTIVE: Final = "extractive"
@@ -38,7 +37,7 @@ def chat_model(
         raise SpecError("--model and --endpoint exclude each other", field="model")
     if (endpoint_model or token) and not endpoint:
         raise SpecError("without --endpoint there is no model or token to name", field="endpoint")
-    with installed("grok"):
+    with needing_grok():
         if endpoint:
             from gigafactory.grok.endpoint import Endpoint
 
@@ -51,26 +50,21 @@ def chat_model(
     return None
 
 
-def feed_here() -> LastingFeed:
-    """Return the feed under GIGA_HOME.
+def feed_here(*, rerank: bool) -> Searchable:
+    """Return the feed under GIGA_HOME, re-ranked by meaning if that is asked for.
 
     Raises:
         CatalogError: It cannot be read.
-        MissingExtra: The packages of `[grok]` are not installed.
+        MissingExtra: The packages of `[grok]`, or of `[rerank]`, are not installed.
     """
-    with installed("grok"):
+    with needing_grok():
         from gigafactory.grok.home import feed_home
         from gigafactory.grok.lasting_feed import LastingFeed
 
-        return LastingFeed(feed_home())
+        feed = LastingFeed(feed_home())
+    if not rerank:
+        return feed
+    from gigafactory.grok.embedding import Embedder
+    from gigafactory.grok.rerank import Reranked
 
-
-@contextlib.contextmanager
-def installed(extra: str) -> Iterator[None]:
-    """Name the extra to install where a package is missing."""
-    try:
-        yield
-    except ModuleNotFoundError as error:
-        raise MissingExtra(
-            f"{error.name} is not installed: pip install 'gigafactory[{extra}]'"
-        ) from None
+    return Reranked(feed, Embedder())

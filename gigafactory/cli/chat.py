@@ -26,6 +26,9 @@ def chat(
     token_env: Annotated[
         str | None, typer.Option(help="Environment variable with the token to show it.")
     ] = None,
+    rerank: Annotated[
+        bool, typer.Option("--rerank", help="Order posts by meaning too; needs [rerank].")
+    ] = False,
     as_of: Annotated[
         str, typer.Option(help="See the feed as of a date, a moment, or 2h or 3d ago.")
     ] = "",
@@ -45,7 +48,7 @@ def chat(
     drafting = chat_model(model, endpoint, endpoint_model, token)
     if isinstance(sys.stdout, io.TextIOWrapper):
         sys.stdout.reconfigure(errors="replace")
-    talk = Talk(feed_here(), drafting, as_json=as_json, as_of=as_of)
+    talk = Talk(feed_here(rerank=rerank), drafting, as_json=as_json, as_of=as_of)
     if once is not None:
         talk.ask(once)
         return

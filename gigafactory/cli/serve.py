@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any, NamedTuple
 
 import typer
 
@@ -12,6 +12,16 @@ from gigafactory.cli.listening import listening, token_in, url_of
 
 if TYPE_CHECKING:
     from gigafactory.grok.modelled import ChatModel
+
+
+class At(NamedTuple):
+    """Where and for whom to serve."""
+
+    host: str
+    port: int
+    token: str
+    max_waiting: int
+    as_json: bool
 
 
 def serve(
@@ -36,6 +46,9 @@ def serve(
     endpoint_token_env: Annotated[
         str | None, typer.Option(help="Environment variable with the token to show it.")
     ] = None,
+    rerank: Annotated[
+        bool, typer.Option("--rerank", help="Feed: order posts by meaning too; needs [rerank].")
+    ] = False,
     as_json: Annotated[bool, typer.Option("--json", help="One line of JSON.")] = False,
 ) -> None:
     """Serve cited answers from the feed under GIGA_HOME, or the newest checkpoint of a run."""
@@ -44,6 +57,7 @@ def serve(
     feed_options = {
         "--max-rate": max_rate, "--model": model, "--endpoint": endpoint or None,
         "--endpoint-model": endpoint_model or None, "--endpoint-token-env": endpoint_token_env,
+        "--rerank": rerank or None,
     }  # fmt: skip
     _require_own(run, feed_options, {"--max-tokens": max_tokens})
     for name, value, least in (
@@ -53,14 +67,14 @@ def serve(
         if value is not None and not value >= least:
             raise SpecError(f"serve: {name} must be at least {least}, got {value}", field=name)
     token = token_in(token_env, "serve")
-    at = (host, port, token, max_waiting, as_json)
+    at = At(host, port, token, max_waiting, as_json)
     if run is not None:
         _serve_run(run, at, max_tokens)
         return
     from gigafactory.cli.answerers import chat_model
 
     shown = token_in(endpoint_token_env, "serve", "--endpoint-token-env")
-    _serve_feed(at, chat_model(model, endpoint, endpoint_model, shown), max_rate)
+    _serve_feed(at, chat_model(model, endpoint, endpoint_model, shown), max_rate, rerank)
 
 
 def _require_own(run: Path | None, of_feed: dict[str, Any], of_run: dict[str, Any]) -> None:
@@ -74,35 +88,37 @@ def _require_own(run: Path | None, of_feed: dict[str, Any], of_run: dict[str, An
         raise SpecError(f"serve: {', '.join(given)} cannot be used with {what}", field=given[0])
 
 
-def _serve_run(run: Path, at: tuple[str, int, str, int, bool], max_tokens: int | None) -> None:
+def _serve_run(run: Path, at: At, max_tokens: int | None) -> None:
     """Serve a run's newest checkpoint as /v1/chat/completions and /v1/completions."""
-    from gigafactory.cli.answerers import installed
+    from gigafactory.errors import MissingExtra
 
-    host, port, token, max_waiting, as_json = at
-    with installed("train"):
+    try:
         from gigafactory.run import serve as server
-    with listening(host, port, has_token=bool(token)) as bound:
+    except ImportError as error:
+        raise MissingExtra(
+            f"{error.name} is not installed: pip install 'gigafactory[train]'"
+        ) from None
+    with listening(at.host, at.port, has_token=bool(at.token)) as bound:
         served = server.load(run, max_tokens=max_tokens)
-        _tell(url_of(bound), served.name, served.name, as_json=as_json)
-        server.serve(served, bound, token=token, max_waiting=max_waiting)
+        _tell(url_of(bound), served.name, served.name, as_json=at.as_json)
+        server.serve(served, bound, token=at.token, max_waiting=at.max_waiting)
 
 
-def _serve_feed(
-    at: tuple[str, int, str, int, bool], model: ChatModel | None, max_rate: float | None
-) -> None:
+def _serve_feed(at: At, model: ChatModel | None, max_rate: float | None, rerank: bool) -> None:
     """Serve answers from the feed; posts are quoted for those who ask for "extractive"."""
-    from gigafactory.cli.answerers import EXTRACTIVE, feed_here, installed
+    from gigafactory.cli.answerers import EXTRACTIVE, feed_here
+    from gigafactory.cli.feed import needing_grok
 
     logging.basicConfig(format="%(asctime)s %(levelname)s %(name)s: %(message)s")
-    host, port, token, max_waiting, as_json = at
-    with installed("grok"):
+    with needing_grok():
         from gigafactory.grok import api as server
-    with listening(host, port, has_token=bool(token)) as bound:
+    with listening(at.host, at.port, has_token=bool(at.token)) as bound:
+        feed = feed_here(rerank=rerank)
         models = {model.name: model, EXTRACTIVE: None} if model else {EXTRACTIVE: None}
         name = next(iter(models))
-        _tell(url_of(bound), name, f"the feed ({name})", as_json=as_json)
+        _tell(url_of(bound), name, f"the feed ({name})", as_json=at.as_json)
         per_s = server.PER_S if max_rate is None else max_rate
-        server.serve(feed_here(), models, bound, token=token, max_waiting=max_waiting, per_s=per_s)
+        server.serve(feed, models, bound, token=at.token, max_waiting=at.max_waiting, per_s=per_s)
 
 
 def _tell(url: str, model: str, what: str, *, as_json: bool) -> None:

@@ -27,6 +27,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 FERRY: Final = "Why was the Tollmere ferry cancelled?"
+PATH: Final = "/v1/chat/completions"
 FIRST: Final = "The Harwick library reopens on Monday at nine."
 SECOND: Final = "The Harwick library reopens on Monday, the cafe stays shut."
 BOTH: Final = f"{FIRST} [1] {SECOND} [2]"
@@ -295,8 +296,9 @@ def test_a_search_at_fault_is_refused_by_name(url: str, params: Any, param: str)
 
 
 def test_a_follow_up_is_understood_from_the_turns_before_it(client: openai.OpenAI) -> None:
-    told = chatted(client, "Why was tram line 4 stopped?", "A tree fell.", "And the ferry?")
-    assert told.grok["notes"] == ["understood as: Why was the ferry stopped?"]
+    told = chatted(client, LIBRARY, "On Monday.", "and the museum?")
+    assert told.grok["notes"] == ["understood as: When does the museum reopen?"]
+    assert told.grok["abstained"] is True
 
 
 def test_a_response_is_gone_on_from_by_its_id_or_by_giving_it_back(client: openai.OpenAI) -> None:
@@ -324,8 +326,9 @@ def test_an_answer_is_marked_once_a_cited_post_is_edited_or_deleted(tmp_path: Pa
         assert FIRST not in gone.to_json()
         assert gone.output_text == f"(This post was deleted.) [1] {SECOND} [2]"
         assert states(gone) == ["deleted", "edited"]
-        span = gone.output[0].content[0].annotations[1]  # type: ignore[union-attr]
-        assert gone.output_text[span.start_index : span.end_index] == f"{SECOND} [2]"  # type: ignore[union-attr]
+        content: Any = gone.output[0]
+        span = content.content[0].annotations[1]
+        assert gone.output_text[span.start_index : span.end_index] == f"{SECOND} [2]"
         assert responded(client, LIBRARY).output_text == NOTHING_FOUND
         client.responses.delete(told.id)
         for name in (told.id, unkept.id):
@@ -339,9 +342,7 @@ def states(response: Any) -> list[str]:
 
 def test_what_a_hostile_post_says_breaks_out_of_nothing(client: openai.OpenAI) -> None:
     told = responded(client, FERRY)
-    assert told.output_text == "The Tollmere ferry was cancelled today(31m by fog. [1]" or (
-        "fog" in told.output_text
-    )
+    assert "ferry was cancelled" in told.output_text
     assert not set("<>\x1b\u202e") & set(told.output_text)
     assert told.citations == ["post:file/4"]
     assert "javascript" not in told.to_json()
@@ -493,7 +494,7 @@ def asked_of(client: openai.OpenAI, **fields: Any) -> Any:
 
 def test_a_models_sentence_is_shown_before_it_has_thought_of_the_next(feed: HomeFeed) -> None:
     go_on = Event()
-    script = [f"{FIRST} The", go_on, " moon is made of cheese. ", SECOND]
+    script: list[str | Event] = [f"{FIRST} The", go_on, " moon is made of cheese. ", SECOND]
     with (
         listening(HeldModel(script)) as model,
         served(feed, *held(model)) as (url, _),
@@ -514,13 +515,12 @@ def test_a_client_that_leaves_ends_the_work_streamed_or_not(feed: HomeFeed) -> N
             listening(HeldModel([f"{FIRST} "], for_ever=True)) as model,
             served(feed, *held(model)) as (url, _),
         ):
+            said = [{"role": "user", "content": LIBRARY}]
+            body = json.dumps({"model": "held", "stream": stream, "messages": said})
+            head = f"POST {PATH} HTTP/1.1\r\nHost: localhost\r\nContent-Length: {len(body)}"
             address = httpx.URL(url)
-            asked = {"model": "held", "stream": stream,
-                     "messages": [{"role": "user", "content": LIBRARY}]}  # fmt: skip
-            body = json.dumps(asked).encode()
-            head = f"POST /v1/chat/completions HTTP/1.1\r\nHost: localhost\r\nContent-Length: {len(body)}\r\n\r\n"
             with socket.create_connection((address.host, address.port or 0)) as client:
-                client.sendall(head.encode() + body)
+                client.sendall(f"{head}\r\n\r\n{body}".encode())
                 assert model.asked.wait(60)
             assert model.left.wait(60)
             found = measures(url)
@@ -584,7 +584,8 @@ def test_a_model_that_cannot_be_reached_is_said_and_posts_are_quoted(feed: HomeF
 
 
 def test_ctrl_c_ends_the_server_without_a_word(feed: HomeFeed) -> None:
-    with served(feed) as (_, process):
+    with served(feed) as (url, process):
+        assert httpx.get(f"{url}/models").status_code == 200
         os.kill(process.pid, signal.SIGINT)
         assert process.wait(timeout=60) == 0
 
