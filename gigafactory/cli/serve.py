@@ -1,72 +1,132 @@
-"""`giga serve`: a trained checkpoint behind an OpenAI-compatible API."""
+"""`giga serve`: cited answers from the feed, or a trained checkpoint, behind OpenAI's API."""
 
 from __future__ import annotations
 
+import logging
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated, Any, NamedTuple
 
 import typer
 
+from gigafactory.cli.listening import listening, token_in, url_of
+
+if TYPE_CHECKING:
+    from gigafactory.grok.modelled import ChatModel
+
+
+class At(NamedTuple):
+    """Where and for whom to serve."""
+
+    host: str
+    port: int
+    token: str
+    max_waiting: int
+    as_json: bool
+
 
 def serve(
-    run: Annotated[Path | None, typer.Argument(help="Run folder of `giga run --out`.")] = None,
+    run: Annotated[
+        Path | None, typer.Argument(help="Run folder of `giga run --out`; without it, the feed.")
+    ] = None,
     host: Annotated[str, typer.Option(help="Address to listen on.")] = "127.0.0.1",
     port: Annotated[int, typer.Option(help="Port; 0 takes a free one.")] = 8000,
     token_env: Annotated[
         str | None, typer.Option(help="Environment variable with the token clients must show.")
     ] = None,
     max_waiting: Annotated[int, typer.Option(help="Requests that may wait.")] = 16,
-    max_tokens: Annotated[int | None, typer.Option(help="Most tokens of an answer.")] = None,
+    max_tokens: Annotated[int | None, typer.Option(help="RUN: most tokens of an answer.")] = None,
+    max_rate: Annotated[
+        float | None, typer.Option(help="Feed: requests a second of one address; 0 for any.")
+    ] = None,
+    model: Annotated[
+        str | None, typer.Option(help="Feed: extractive (quotes posts) or embedded.")
+    ] = None,
+    endpoint: Annotated[str, typer.Option(help="Feed: an OpenAI-compatible API drafts.")] = "",
+    endpoint_model: Annotated[str, typer.Option(help="Model to ask it for.")] = "",
+    endpoint_token_env: Annotated[
+        str | None, typer.Option(help="Environment variable with the token to show it.")
+    ] = None,
+    rerank: Annotated[
+        bool, typer.Option("--rerank", help="Feed: order posts by meaning too; needs [rerank].")
+    ] = False,
     as_json: Annotated[bool, typer.Option("--json", help="One line of JSON.")] = False,
 ) -> None:
-    """Serve a run's newest checkpoint as /v1/chat/completions and /v1/completions."""
-    from gigafactory.errors import MissingExtra, SpecError
+    """Serve cited answers from the feed under GIGA_HOME, or the newest checkpoint of a run."""
+    from gigafactory.errors import SpecError
 
-    if run is None:
-        raise SpecError("serve: name the folder of a run: giga serve RUN", field="run")
-    for name, value, least in (("--max-waiting", max_waiting, 0), ("--max-tokens", max_tokens, 1)):
-        if value is not None and value < least:
+    feed_options = {
+        "--max-rate": max_rate, "--model": model, "--endpoint": endpoint or None,
+        "--endpoint-model": endpoint_model or None, "--endpoint-token-env": endpoint_token_env,
+        "--rerank": rerank or None,
+    }  # fmt: skip
+    _require_own(run, feed_options, {"--max-tokens": max_tokens})
+    for name, value, least in (
+        ("--max-waiting", max_waiting, 0), ("--max-tokens", max_tokens, 1),
+        ("--max-rate", max_rate, 0),
+    ):  # fmt: skip
+        if value is not None and not value >= least:
             raise SpecError(f"serve: {name} must be at least {least}, got {value}", field=name)
-    token = _token(token_env)
+    token = token_in(token_env, "serve")
+    at = At(host, port, token, max_waiting, as_json)
+    if run is not None:
+        _serve_run(run, at, max_tokens)
+        return
+    from gigafactory.cli.answerers import chat_model
+
+    shown = token_in(endpoint_token_env, "serve", "--endpoint-token-env")
+    _serve_feed(at, chat_model(model, endpoint, endpoint_model, shown), max_rate, rerank)
+
+
+def _require_own(run: Path | None, of_feed: dict[str, Any], of_run: dict[str, Any]) -> None:
+    """Refuse options of the feed with a run, and the other way round."""
+    from gigafactory.errors import SpecError
+
+    strangers = of_run if run is None else of_feed
+    given = [name for name, value in strangers.items() if value is not None]
+    if given:
+        what = "the feed (no RUN is named)" if run is None else "a run"
+        raise SpecError(f"serve: {', '.join(given)} cannot be used with {what}", field=given[0])
+
+
+def _serve_run(run: Path, at: At, max_tokens: int | None) -> None:
+    """Serve a run's newest checkpoint as /v1/chat/completions and /v1/completions."""
+    from gigafactory.errors import MissingExtra
+
     try:
         from gigafactory.run import serve as server
     except ImportError as error:
         raise MissingExtra(
             f"{error.name} is not installed: pip install 'gigafactory[train]'"
         ) from None
-    with server.listening(host, port, has_token=bool(token)) as bound:
+    with listening(at.host, at.port, has_token=bool(at.token)) as bound:
         served = server.load(run, max_tokens=max_tokens)
-        url = f"http://{_named(bound.getsockname())}/v1"
-        if as_json:
-            typer.echo(_line(url, served.name))
-        else:
-            typer.echo(f"{served.name} answers at {url}; Ctrl-C ends it", err=True)
-        server.serve(served, bound, token=token, max_waiting=max_waiting)
+        _tell(url_of(bound), served.name, served.name, as_json=at.as_json)
+        server.serve(served, bound, token=at.token, max_waiting=at.max_waiting)
 
 
-def _token(variable: str | None) -> str:
-    """Return the token that an environment variable holds, "" where none is named."""
-    import os
+def _serve_feed(at: At, model: ChatModel | None, max_rate: float | None, rerank: bool) -> None:
+    """Serve answers from the feed; posts are quoted for those who ask for "extractive"."""
+    from gigafactory.cli.answerers import EXTRACTIVE, feed_here
+    from gigafactory.cli.feed import needing_grok
 
-    from gigafactory.errors import SpecError
-
-    if variable is None:
-        return ""
-    token = os.environ.get(variable, "").strip()
-    if not token:
-        raise SpecError(
-            f"serve: --token-env names {variable}, which is not set or empty", field="token_env"
-        )
-    return token
-
-
-def _named(address: tuple[str, int]) -> str:
-    host, port = address[:2]
-    return f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
+    logging.basicConfig(format="%(asctime)s %(levelname)s %(name)s: %(message)s")
+    with needing_grok():
+        from gigafactory.grok import api as server
+    with listening(at.host, at.port, has_token=bool(at.token)) as bound:
+        feed = feed_here(rerank=rerank)
+        models = {model.name: model, EXTRACTIVE: None} if model else {EXTRACTIVE: None}
+        name = next(iter(models))
+        _tell(url_of(bound), name, f"the feed ({name})", as_json=at.as_json)
+        per_s = server.PER_S if max_rate is None else max_rate
+        server.serve(feed, models, bound, token=at.token, max_waiting=at.max_waiting, per_s=per_s)
 
 
-def _line(url: str, model: str) -> str:
-    import json
-    import os
+def _tell(url: str, model: str, what: str, *, as_json: bool) -> None:
+    """Say where it answers: to people, or to a program."""
+    if as_json:
+        import json
+        import os
 
-    return json.dumps({"schema": 1, "url": url, "model": model, "pid": os.getpid()})
+        typer.echo(json.dumps({"schema": 1, "url": url, "model": model, "pid": os.getpid()}))
+    else:
+        typer.echo(f"{what} answers at {url}; Ctrl-C ends it", err=True)

@@ -11,7 +11,6 @@ import hmac
 import ipaddress
 import logging
 import signal
-import socket
 import time
 from contextlib import ExitStack, aclosing
 from typing import TYPE_CHECKING, Final
@@ -25,7 +24,6 @@ from starlette.middleware.trustedhost import TrustedHostMiddleware
 from starlette.responses import JSONResponse, Response, StreamingResponse
 from starlette.routing import Route
 
-from gigafactory.errors import SpecError
 from gigafactory.run import replies
 from gigafactory.run.engine import Engine, Served
 from gigafactory.run.record import RunFolder
@@ -33,6 +31,7 @@ from gigafactory.run.requests import Chat, Completion, RequestError, parsed
 from gigafactory.run.trainer.load import load_model
 
 if TYPE_CHECKING:
+    import socket
     from collections.abc import AsyncGenerator
     from pathlib import Path
 
@@ -60,29 +59,6 @@ def load(run: Path, *, max_tokens: int | None = None) -> Served:
     window = min(plan.model.context_length, plan.layout.seq_len)
     device = "cuda" if torch.cuda.is_available() else "cpu"
     return Served(plan.model.name, transformer.to(device), tokenizer, window, max_tokens or window)
-
-
-def listening(host: str, port: int, *, has_token: bool) -> socket.socket:
-    """Return a socket that is bound; beyond this machine only if clients must show a token.
-
-    Raises:
-        SpecError: No such address, it is taken, or it is open to others without a token.
-    """
-    try:
-        family, _, _, _, address = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)[0]
-        if (
-            not ipaddress.ip_address(str(address[0]).partition("%")[0]).is_loopback
-            and not has_token
-        ):
-            raise SpecError(
-                f"serve: host {host} can be reached from other machines; name the environment "
-                "variable that holds the token clients must show: --token-env NAME",
-                field="host",
-            )
-        return socket.create_server(address[:2], family=family, backlog=128)
-    except (OSError, OverflowError) as error:
-        reason = getattr(error, "strerror", None) or error
-        raise SpecError(f"serve: cannot listen on {host}:{port}: {reason}", field="port") from None
 
 
 def _is_loopback(address: str) -> bool:

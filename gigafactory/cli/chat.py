@@ -1,0 +1,94 @@
+"""`giga chat`: questions to the feed, answered sentence by sentence, each with its source."""
+
+from __future__ import annotations
+
+import contextlib
+import io
+import logging
+import sys
+from collections.abc import Iterator
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+if TYPE_CHECKING:
+    from gigafactory.cli.talk import Talk
+
+
+def chat(
+    once: Annotated[str | None, typer.Option("--once", help="Answer this and end.")] = None,
+    as_json: Annotated[bool, typer.Option("--json", help="One line of JSON an answer.")] = False,
+    model: Annotated[
+        str | None, typer.Option(help="Who drafts: extractive (quotes posts) or embedded.")
+    ] = None,
+    endpoint: Annotated[str, typer.Option(help="URL of an OpenAI-compatible API.")] = "",
+    endpoint_model: Annotated[str, typer.Option(help="Model to ask it for.")] = "",
+    token_env: Annotated[
+        str | None, typer.Option(help="Environment variable with the token to show it.")
+    ] = None,
+    rerank: Annotated[
+        bool, typer.Option("--rerank", help="Order posts by meaning too; needs [rerank].")
+    ] = False,
+    as_of: Annotated[
+        str, typer.Option(help="See the feed as of a date, a moment, or 2h or 3d ago.")
+    ] = "",
+) -> None:
+    """Answer questions from the feed under GIGA_HOME, with numbered sources; /quit ends.
+
+    Without --once questions come from the terminal, or one a line from standard input. Ctrl-C
+    stops an answer.
+    """
+    from gigafactory.cli.answerers import chat_model, feed_here
+    from gigafactory.cli.listening import token_in
+    from gigafactory.cli.talk import Talk
+
+    logging.basicConfig(format="giga: %(message)s")
+    logging.getLogger("gigafactory.grok.answering").setLevel(logging.ERROR)  # answers tell it
+    token = token_in(token_env, "chat")
+    drafting = chat_model(model, endpoint, endpoint_model, token)
+    if isinstance(sys.stdout, io.TextIOWrapper):
+        sys.stdout.reconfigure(errors="replace")
+    talk = Talk(feed_here(rerank=rerank), drafting, as_json=as_json, as_of=as_of)
+    if once is not None:
+        talk.ask(once)
+        return
+    _converse(talk)
+
+
+def _converse(talk: Talk) -> None:
+    """Ask what is typed, one question after the other, until the input ends."""
+    from gigafactory.errors import CatalogError, SpecError
+
+    alone = not sys.stdin.isatty()
+    for line in _lines():
+        try:
+            if not talk.take(line):
+                return
+        except CatalogError:
+            raise
+        except SpecError as error:
+            if alone and talk.as_json:
+                raise
+            typer.echo(f"giga: {error}", err=True)
+        except KeyboardInterrupt:
+            if alone:
+                raise
+            typer.echo("\n(stopped)")
+
+
+def _lines() -> Iterator[str]:
+    """Yield what is typed: on a terminal with editing and history, elsewhere line by line."""
+    if not sys.stdin.isatty():
+        yield from sys.stdin
+        return
+    with contextlib.suppress(ImportError):
+        import readline  # noqa: F401  input() uses it once it is imported
+    typer.echo("Ask the feed. /new forgets what was said, /quit or Ctrl-D ends.", err=True)
+    while True:
+        try:
+            yield input("> ")
+        except EOFError:
+            typer.echo()
+            return
+        except KeyboardInterrupt:
+            typer.echo("\n(Ctrl-D ends)", err=True)
