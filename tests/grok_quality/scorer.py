@@ -74,7 +74,6 @@ def marks_of(question: Question, given: Given) -> Marks:
     cited = frozenset(given.cited)
     right = cited & question.supporting
     covered = sum(1 for facet in question.gold if not right.isdisjoint(facet))
-    folded = _folded(given.text)
     return Marks(
         answerable=question.answerable,
         abstained=given.abstained,
@@ -82,8 +81,18 @@ def marks_of(question: Question, given: Given) -> Marks:
         wrong_citations=len(cited - right),
         facets=len(question.gold),
         covered=0 if given.abstained else covered,
-        holds_strings=all(_folded(string) in folded for string in question.answer_contains),
+        holds_strings=all(holds(given.text, string) for string in question.answer_contains),
     )
+
+
+def holds(text: str, string: str) -> bool:
+    """Return whether a text holds a string where a word or a number begins.
+
+    >>> holds("It was 5.1 in the end.", "5.1"), holds("Goodput was 95.1%.", "5.1")
+    (True, False)
+    """
+    sought = rf"(?<!\w)(?<!\d[.,]){re.escape(_folded(string))}(?!\d)"
+    return re.search(sought, _folded(text)) is not None
 
 
 def score(marks: Iterable[Marks]) -> Score:

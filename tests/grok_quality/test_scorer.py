@@ -7,7 +7,7 @@ from datetime import UTC, datetime
 import pytest
 
 from tests.grok_quality.question_set import Question
-from tests.grok_quality.scorer import Given, Score, marks_of, score, score_by, table
+from tests.grok_quality.scorer import Given, Score, holds, marks_of, score, score_by, table
 
 ABSTENTION = Given(text="I found nothing on this in the feed.", cited=(), abstained=True)
 
@@ -103,6 +103,13 @@ def test_a_post_cited_twice_counts_once() -> None:
 def test_strings_are_sought_whatever_the_case_dashes_and_spaces(text: str, *, holds: bool) -> None:
     question = asked("a", ("p1",), holds=("They won 3\u20131",))
     assert marks_of(question, answered(text, "p1")).holds_strings is holds
+
+
+def test_a_number_is_not_found_within_another_one() -> None:
+    assert holds("the quake had 5.1", "5.1")
+    assert not any(holds(text, "5.1") for text in ("95.1%", "5.12", "3.5.1", "5.15 m"))
+    assert not holds("4.1 million", "1 million")
+    assert holds("We rolled back.", "roll")
 
 
 def test_a_wrong_citation_or_a_missing_string_is_not_exact() -> None:
