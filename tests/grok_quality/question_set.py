@@ -9,7 +9,9 @@ A line without a time of its own (an edit, a deletion) arrived right after the p
 
 `questions.jsonl` holds one question a line:
 
-* `now`: when it is asked; nothing posted later may be known.
+* `now`: when it is asked; nothing posted later may be known, by the time of the posts
+  (`created_at`): the feed is loaded whole before the first question. Edits and deletions that
+  matter to a question lie before its `now`.
 * `turns`: what was said before, `{"role", "text"}` each; the question itself is not among them.
 * `gold`: facets of the answer, each a list of posts of which any one supports it. A good answer
   cites a post of each facet, and no post that is in none. Empty: the feed does not hold the answer.
