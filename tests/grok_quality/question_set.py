@@ -3,9 +3,9 @@
 Written before the answering code and apart from it, frozen by `frozen.txt`. Both files are original
 text: nothing in them was ever posted on a platform.
 
-`feed.jsonl` is what `giga feed add` reads: a post a line, the same id again edits, and
-`{"id", "deleted": true}` deletes; the lines stand in the order in which they would have arrived.
-A line without a time of its own (an edit, a deletion) arrived right after the post before it.
+`feed.jsonl` is what `giga feed add` reads: a post a line, the same id again edits (`edited_at` tells
+when), and `{"id", "deleted": true}` deletes; the lines stand in the order in which they would have
+arrived, so that a deletion came right after the line before it.
 
 `questions.jsonl` holds one question a line:
 

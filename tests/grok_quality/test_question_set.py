@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 from collections import Counter
 from datetime import datetime, timedelta
+from typing import Any
 
 from tests.grok_quality.question_set import FOLDER, FROZEN, Question, feed, questions
 from tests.grok_quality.scorer import Given, holds, marks_of, score
@@ -16,17 +17,18 @@ ANSWERABLE = [one for one in ALL if one.answerable]
 UNANSWERABLE = [one for one in ALL if not one.answerable]
 
 
+def changed_at(line: dict[str, Any]) -> datetime:
+    return datetime.fromisoformat(line.get("edited_at", line["created_at"]))
+
+
 def final_posts() -> dict[str, tuple[str, datetime]]:
     """Return text and time of the last change of each post that is not deleted, by its id."""
     posts: dict[str, tuple[str, datetime]] = {}
-    clock = datetime.min
     for line in feed():
         if line.get("deleted"):
             del posts[line["id"]]
-            continue
-        if line["id"] not in posts:
-            clock = datetime.fromisoformat(line["created_at"])
-        posts[line["id"]] = (line["text"], clock)
+        else:
+            posts[line["id"]] = (line["text"], changed_at(line))
     return posts
 
 
@@ -47,7 +49,7 @@ def test_the_examination_is_the_one_that_was_frozen() -> None:
 
 
 def test_the_feed_is_as_the_contract_of_feed_add_says() -> None:
-    needed, allowed = {"id", "author", "created_at", "text"}, {"url", "lang"}
+    needed, allowed = {"id", "author", "created_at", "text"}, {"url", "lang", "edited_at"}
     for line in feed():
         if set(line) == {"id", "deleted"}:
             assert line["deleted"] is True
@@ -69,11 +71,13 @@ def test_the_feed_has_posts_authors_weeks_zones_languages_edits_and_deletions() 
     assert sum("deleted" in line for line in lines) >= 5
 
 
-def test_posts_arrive_in_the_order_of_their_time_so_that_an_edit_has_one() -> None:
-    first = {line["id"]: line["created_at"] for line in reversed(feed()) if "text" in line}
-    arrived = list(dict.fromkeys(line["id"] for line in feed()))
-    times = [datetime.fromisoformat(first[post]).replace(second=0) for post in arrived]
+def test_lines_stand_in_the_order_of_their_time_and_only_edits_have_a_second_one() -> None:
+    lines = [line for line in feed() if "text" in line]
+    times = [changed_at(line).replace(second=0) for line in lines]
     assert times == sorted(times)
+    first_lines = {line["id"]: line for line in reversed(lines)}
+    for line in lines:
+        assert ("edited_at" in line) == (line is not first_lines[line["id"]]), line["id"]
 
 
 def test_half_is_dev_half_of_each_is_answerable_and_most_of_the_rest_near_misses() -> None:
