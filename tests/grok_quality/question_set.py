@@ -1,11 +1,11 @@
 """The examination of the answering: a feed written for it, and questions with their gold posts.
 
-Written before the answering code and apart from it, frozen by `frozen.txt`. Both files are original
-text: nothing in them was ever posted on a platform.
+Written apart from the answering code, by someone who had not seen it, and frozen by `frozen.txt`
+before the two met. All of it is original text: nothing was ever posted on a platform.
 
-`feed.jsonl` is what `giga feed add` reads: a post a line, the same id again edits (`edited_at` tells
-when), and `{"id", "deleted": true}` deletes; the lines stand in the order in which they would have
-arrived, so that a deletion came right after the line before it.
+`feed.jsonl` is what `giga feed add` reads: a post a line, the same id again edits (`edited_at`
+tells when), and `{"id", "deleted": true}` deletes; the lines stand in the order in which they would
+have arrived, so that a deletion came right after the line before it.
 
 `questions.jsonl` holds one question a line:
 
