@@ -94,23 +94,23 @@ class Synchronous(Runs):
 
     def _throw_back(self, rows: Index, cause: Index, number: Index) -> None:
         policy, at = self.policy, self.at[rows]
-        kept = np.where(number > 1, 0.0, policy.in_memory_s(at))
         speed = self.speed[self.era[rows]]
-        unwritten = self.writing[rows] & (kept == 0) & (at < policy.write_s)
-        cycles_back = unwritten.astype(np.float64)
+        kept = np.where(number > 1, 0.0, policy.in_memory_s(at)) if policy.two_levels else 0.0
+        cycles_back = (self.writing[rows] & (at < policy.write_s)).astype(np.float64)
+        if policy.two_levels:
+            cycles_back *= kept == 0.0
         silent = self.model.silent[cause]
-        if silent.any():
-            latency = self.model.profile.sdc_latency_s
-            since = latency * self.rng.standard_exponential(len(rows))
+        latency_s = self.model.profile.sdc_latency_s
+        if latency_s and silent.any():
+            since = latency_s * self.rng.standard_exponential(len(rows))
             back = np.ceil(np.maximum(since - at, 0.0) / policy.cycle_s)
             kept = np.where(silent, 0.0, kept)
             cycles_back = np.where(silent, np.maximum(cycles_back, back), cycles_back)
-        durable = self.saved[rows] / speed
+        durable = np.maximum(self.saved[rows] / speed, 0.0)
         thrown = np.minimum(cycles_back * policy.cycle_training_s, durable)
         self.saved[rows] += (kept - thrown) * speed
-        self.lose(rows, np.minimum(
-            policy.trained_s(at) - kept + thrown, self.productive[rows]
-        ))  # fmt: skip
+        lost = policy.trained_s(at) - kept + thrown
+        self.lose(rows, np.minimum(lost, self.productive[rows]))
 
 
 def courses(

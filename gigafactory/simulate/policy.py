@@ -84,6 +84,8 @@ class Policy(Spec):
 
     def trained_s(self, position_s: Any) -> Any:
         """Return the seconds of training up to a position in the cycle."""
+        if not self.two_levels:
+            return np.minimum(position_s, self.training_s)
         period = self.training_s + self.memory_block_s
         full = np.minimum(np.floor(position_s / period), self.memory_every)
         rest = np.minimum(position_s - full * period, self.training_s)

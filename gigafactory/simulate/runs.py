@@ -81,6 +81,7 @@ class Runs:
         self.clock = self.first.copy()
         self.era: Index = (begin <= self.clock[:, None]).sum(axis=1) - 1
         self.horizon = self.first + scenario.horizon_s
+        self.earliest_horizon = float(self.horizon.min())
         self.planned = self.first + scenario.planned_every_s
         self.young_until = self.first + self._bring_up_s
         self.hazard = self.model.gaps(rng, seeds)
@@ -90,7 +91,8 @@ class Runs:
         self.productive, self.saved = np.zeros(seeds), np.zeros(seeds)
         self.lost = {name: np.zeros(seeds) for name in LOSSES}
         self.counts: Index = np.zeros((seeds, len(self.model.causes)), dtype=np.int64)
-        self.depot = Depot(seeds, self.policy.spares)
+        longest_s = float(self.model.repair[-1])
+        self.depot = Depot(seeds, self.policy.spares, float(self.gap.min()), longest_s)
         self.lemons = Lemons(scenario, seeds)
 
     @property
@@ -172,9 +174,8 @@ class Runs:
         wait = np.zeros(len(rows))
         out = np.flatnonzero(number)
         if len(out):
-            now = self.clock[rows[out]]
-            until = now + self.model.repair_s(self.rng, len(out))
-            wait[out] = self.depot.take(rows[out], now, until, number[out])
+            repair = self.model.repair_s(self.rng, len(out))
+            wait[out] = self.depot.take(rows[out], self.clock[rows[out]], repair, number[out])
         return wait, number
 
     def restart_s(self, rows: Index) -> Floats:
@@ -194,6 +195,8 @@ class Runs:
 
     def _cut(self) -> None:
         """End what passed the horizon, and take back the time beyond it."""
+        if self.clock.max() <= self.earliest_horizon:
+            return
         over = np.where(self.live, self.clock - self.horizon, 0.0)
         rows = np.flatnonzero(over > 0)
         if not len(rows):
