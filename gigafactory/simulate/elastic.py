@@ -74,6 +74,9 @@ class Elastic(Runs):
         self.lost["degraded"] += ran * (1.0 - there)
         self.saved += ran * rate
         self.clock += took
+        gpus = self.gpus[self.era]
+        self.gpu_s += took * gpus
+        self.busy_gpu_s += ran * there * self.efficiency * gpus
 
     def save(self, rows: Index) -> None:
         """Keep all training of these seeds; every replica starts again with the others."""

@@ -69,6 +69,9 @@ class Synchronous(Runs):
         self.saved += whole * speed
         self.writing |= cycles > 0
         self.clock += took
+        gpus = self.gpus[self.era]
+        self.gpu_s += took * gpus
+        self.busy_gpu_s += gained * gpus
 
     def save(self, rows: Index) -> None:
         """Keep all training of these seeds."""
@@ -154,4 +157,6 @@ def _joined(parts: list[Course]) -> Course:
         },
         counts=np.concatenate([one.counts for one in parts]),
         most_out=np.concatenate([one.most_out for one in parts]),
+        gpu_s=np.concatenate([one.gpu_s for one in parts]),
+        busy_gpu_s=np.concatenate([one.busy_gpu_s for one in parts]),
     )

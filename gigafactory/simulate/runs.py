@@ -44,6 +44,8 @@ class Course:
         lost_s: Seconds lost by kind of loss.
         counts: Interruptions by cause, `[seed, cause]`.
         most_out: Most servers that were out at once.
+        gpu_s: GPUs of the job times the seconds it held them.
+        busy_gpu_s: The same while they trained, whether or not it counted.
     """
 
     wall_s: Floats
@@ -52,6 +54,8 @@ class Course:
     lost_s: dict[str, Floats] = field(repr=False)
     counts: Index = field(repr=False)
     most_out: Floats = field(repr=False)
+    gpu_s: Floats = field(repr=False)
+    busy_gpu_s: Floats = field(repr=False)
 
     @property
     def goodput(self) -> Floats:
@@ -75,6 +79,8 @@ class Runs:
         self.gap = np.array([era.gap_s for era in scenario.eras])
         self.restart = np.array([era.stages.total for era in scenario.eras])
         self.speed = np.array([era.speed for era in scenario.eras])
+        self.gpus = np.array([float(era.num_gpus) for era in scenario.eras])
+        self.busy_gpu_s, self.gpu_s = np.zeros(seeds), np.zeros(seeds)
         begin = begins(scenario, rng, seeds)
         self.begin = np.hstack([begin, np.full((seeds, 1), np.inf)])
         self.first = begin[:, 0].copy()
@@ -187,6 +193,7 @@ class Runs:
         """Let time pass in which nothing trains and nothing fails."""
         self.lost[kind][rows] += seconds
         self.clock[rows] += seconds
+        self.gpu_s[rows] += seconds * self.gpus[self.era[rows]]
 
     def lose(self, rows: Index, seconds: Floats) -> None:
         """Turn training that counted into training that must be done again."""
@@ -206,6 +213,7 @@ class Runs:
             back = np.minimum(rest, self.lost[kind][rows])
             self.lost[kind][rows] -= back
             rest = rest - back
+        self.gpu_s[rows] -= over[rows] * self.gpus[self.era[rows]]
         self.clock[rows] = self.horizon[rows]
         self.live[rows] = False
 
@@ -229,6 +237,8 @@ class Runs:
             lost_s=self.lost,
             counts=self.counts,
             most_out=self.depot.most,
+            gpu_s=self.gpu_s,
+            busy_gpu_s=self.busy_gpu_s,
         )
 
 
