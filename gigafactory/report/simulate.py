@@ -123,8 +123,9 @@ def saving_sheet(found: Outcome) -> Sheet:
         ("best under failures without memory", duration(saved.optimal_interval_s)),
         ("training stands still for each", show(saved.blocking_s, "s")),
         ("bytes", show(saved.total_bytes, "B")),
-        ("spare servers", f"{spares.given:,}"),
+        ("spare servers", "endless" if spares.given is None else f"{spares.given:,}"),
         ("of these used at most, P50", f"{spares.used.p50:,.0f}"),
+        ("the cluster leaves over", f"{spares.left_over:,}"),
         ("enough for 99 of 100 runs", f"{spares.enough_p99:,}"),
     )
     return Sheet(title="Checkpoints and spares", align="lr", rows=rows)

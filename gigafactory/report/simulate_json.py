@@ -43,6 +43,7 @@ def simulate_json(found: Outcome, wall_s: float, smoothed: Smoothed | None = Non
         },
         "spares": {
             "given": found.spares.given,
+            "left_over": found.spares.left_over,
             "used": found.spares.used.p50,
             "used_distribution": asdict(found.spares.used),
             "enough_p99": found.spares.enough_p99,

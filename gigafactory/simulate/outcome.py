@@ -13,7 +13,6 @@ from numpy.typing import NDArray
 from gigafactory.plan.promise import day_after
 from gigafactory.simulate.failures import SLOW, variation_of
 from gigafactory.simulate.montecarlo import courses
-from gigafactory.simulate.policy import Policy
 from gigafactory.simulate.power import levels, power_outcome
 from gigafactory.simulate.scenario import Asked, best_cycle_s, scenario
 from gigafactory.spec.interval import Interval
@@ -66,11 +65,15 @@ def outcome(
         asked = replace(asked, interval=searched_cycle_s(asked, seed))
     run = scenario(asked)
     course = courses(run, seeds, np.random.default_rng(seed), progress)
+    needed = course
+    if asked.spares is not None:
+        endless = scenario(replace(asked, spares=None))
+        needed = courses(endless, seeds, np.random.default_rng(seed))
     found = levels(asked, site)
     wall = float(course.wall_s.sum())
     return Outcome(
         seeds=seeds,
-        days=float(course.wall_s.max()) / SECONDS_PER_DAY if asked.days is None else asked.days,
+        days=_days(asked, course),
         num_gpus=asked.num_gpus,
         start=asked.plan.job.start,
         policy=asked.policy,
@@ -81,7 +84,7 @@ def outcome(
         goodput=distribution(course.goodput),
         lost_fraction=lost_fraction(course),
         checkpoint=_checkpoint(asked, run),
-        spares=_spares(run.policy, course),
+        spares=_spares(asked, course, needed),
         finish=_dates(asked.plan.job.start, course.finish_s),
         finish_days=tuple((course.finish_s / SECONDS_PER_DAY).tolist()),
         power=power_outcome(found, course, asked.num_gpus) if found else None,
@@ -118,11 +121,18 @@ def _checkpoint(asked: Asked, run: Scenario) -> CheckpointOutcome:
     )
 
 
-def _spares(policy: Policy, course: Course) -> SpareOutcome:
+def _days(asked: Asked, course: Course) -> float:
+    """Return the days asked for, or fewer where every seed ended before."""
+    longest = float(course.wall_s.max()) / SECONDS_PER_DAY
+    return longest if asked.days is None else min(asked.days, longest)
+
+
+def _spares(asked: Asked, course: Course, needed: Course) -> SpareOutcome:
     return SpareOutcome(
-        given=policy.spares,
-        used=distribution(np.minimum(course.most_out, policy.spares)),
-        enough_p99=ceil(float(np.quantile(course.most_out, 0.99))),
+        given=asked.spares,
+        left_over=asked.left_over,
+        used=distribution(np.minimum(course.most_out, asked.given_spares)),
+        enough_p99=ceil(float(np.quantile(needed.most_out, 0.99))),
     )
 
 
@@ -205,8 +215,10 @@ def changed(asked: Asked) -> list[Change]:
     if step.low < step.high:
         add("step time", f"{step.low:.3g} s", f"{step.high:.3g} s",
             _step(asked, step.low), _step(asked, step.high))  # fmt: skip
-    if far.low < far.high or rate.low < rate.high:
-        add("failure rate", f"{far.low:g}", f"{far.high:g} per 1,000 node-days",
+    near = asked.num_gpus <= profile.linear_up_to_gpus
+    shown = rate if near else far
+    if shown.low < shown.high:
+        add("failure rate", f"{shown.low:g}", f"{shown.high:g} per 1,000 node-days",
             _rate(asked, rate.low, far.low), _rate(asked, rate.high, far.high))  # fmt: skip
     if detect.low < detect.high:
         add("detection", f"{detect.low:g} s", f"{detect.high:g} s",
@@ -220,9 +232,10 @@ def changed(asked: Asked) -> list[Change]:
         replace(asked, interval=period * factor + asked.blocking_s) for factor in (0.5, 2.0)
     )
     add("checkpoint interval", "half", "twice", shorter, longer)
-    spares = asked.given_spares
-    fewer, more = (replace(asked, spares=round(spares * factor)) for factor in (0.5, 2.0))
-    add("spares", f"{round(spares * 0.5)}", f"{spares * 2} servers", fewer, more)
+    held = asked.left_over if asked.spares is None else asked.spares
+    if held:
+        add("spare servers", f"{held:,}", "endless",
+            replace(asked, spares=held), replace(asked, spares=None))  # fmt: skip
     if variation_of(scenario(replace(asked, days=1.0)).failures.bursts) > 1.0:
         add("bursts of failures", "none", "as seen", replace(asked, arrivals="exponential"), asked)
     return [one for one in found if _goes(one[3]) and _goes(one[4])]

@@ -6,9 +6,11 @@ exposed communication they fall near idle. Against a limit on how fast the grid'
     |dP/dt| <= r,   battery = load - grid,   |battery| <= P_b,   stored energy in 0..E_b,
 
 a step of size D takes a battery of power D for the first moment and D^2 / (2 r) of energy; what
-passes power or energy of the battery reaches the grid at once and is told as such. Filler work
-keeps healthy servers at a share of their training power while they wait. Ignored: conversion
-losses, and transients below the length of a step.
+passes power or energy of the battery reaches the grid at once and is told as such. While the grid
+carries the load alone the battery is brought back to half full, by a twentieth of its power at
+most, which is left out of the grid's own trace. Filler work keeps healthy servers at a share of
+their training power while they wait. Ignored: conversion losses, and transients below the length
+of a step.
 """
 
 from __future__ import annotations
@@ -22,7 +24,7 @@ from numpy.typing import NDArray
 
 from gigafactory.cost import power
 from gigafactory.plan.promise import server_share
-from gigafactory.spec.base import Spec, require_positive
+from gigafactory.spec.base import Spec, fault, require_positive
 from gigafactory.spec.outcome import PowerOutcome
 
 if TYPE_CHECKING:
@@ -34,7 +36,7 @@ Floats = NDArray[np.float64]
 
 EXPOSED: Final = ("tensor_comm", "context_comm", "expert_comm", "pipeline_comm", "data_comm",
                   "pipeline_bubble", "jitter")  # fmt: skip
-TRAINING, QUIET, DEGRADED = "training", "quiet", "degraded"
+TRIM_SHARE: Final = 0.05  # of the battery's power, to bring it back to half full
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -76,8 +78,6 @@ class Smoothing(Spec):
         require_positive(self, "ramp_w_per_s")
         require_positive(self, "battery_w", "battery_j", "filler_share", zero=True)
         if self.filler_share > 1:
-            from gigafactory.spec.base import fault
-
             raise fault(self, "filler_share", self.filler_share, "must be at most 1")
 
 
@@ -180,7 +180,13 @@ class Grid:
             self._follow(begin_s, end_s, load_w, ramp)
         else:
             self._point(begin_s, load_w)
+            self._trim(end_s - begin_s)
         self._point(end_s, load_w)
+
+    def _trim(self, seconds: float) -> None:
+        most = TRIM_SHARE * self.smoothing.battery_w * seconds
+        missing = self.smoothing.battery_j / 2.0 - self.stored_j
+        self.stored_j += min(max(missing, -most), most)
 
     def _follow(self, begin_s: float, end_s: float, load_w: float, ramp: float) -> None:
         """Ramp towards the load; what the battery cannot give is a step."""
@@ -201,6 +207,7 @@ class Grid:
         if took < end_s - begin_s:
             self.now_w = load_w
             self._point(begin_s + took, load_w)
+            self._trim(end_s - begin_s - took)
 
     def _point(self, time_s: float, load_w: float) -> None:
         self.time.append(time_s)

@@ -26,6 +26,7 @@ if TYPE_CHECKING:
 
 Floats = NDArray[np.float64]
 
+ENDLESS: Final = 100_000_000  # spare servers that no run uses up
 MOST_SEEDS: Final = 100_000
 MOST_DAYS: Final = 36_525.0
 MOST_EVENTS: Final = 300_000  # of one seed: more would take minutes and say nothing new
@@ -53,7 +54,7 @@ class Asked:
     Attributes:
         days: Simulated time; None for until the end of the run.
         interval: A rule (`policy.RULES`) or seconds from one checkpoint to the next.
-        spares: Servers; None for those that the layout leaves over.
+        spares: Servers beside the job's own; None for as many as it takes.
         memory_every: Copies in memory for one checkpoint in storage; 1 for none.
         growth: Sizes the machine grows through; empty for one size.
         planned_every_days: Between planned stops; None for the profile's, 0 for none.
@@ -100,9 +101,12 @@ class Asked:
 
     @property
     def given_spares(self) -> int:
-        """Servers beside the job's own."""
-        if self.spares is not None:
-            return self.spares
+        """Servers beside the job's own, as a number."""
+        return ENDLESS if self.spares is None else self.spares
+
+    @property
+    def left_over(self) -> int:
+        """Servers of the cluster that the layout does not use."""
         left = self.plan.cluster.num_gpus - self.num_gpus
         return left // self.profile.gpus_per_node
 

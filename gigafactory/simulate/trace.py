@@ -143,8 +143,9 @@ def read_trace(path: Path, num_nodes: int | None = None) -> Trace:
     Raises:
         CatalogError: The file cannot be read or breaks rules; one line that names what it can.
     """
+    text = read.text_of(path)
     try:
-        events = json.loads(read.text_of(path))
+        events = json.loads(text)
     except (ValueError, RecursionError) as error:
         raise CatalogError(f"{path}: must be JSON: {str(error)[:80]}") from None
     if not isinstance(events, list):

@@ -46,12 +46,14 @@ class SpareOutcome(Spec):
     """Servers that stand in for those under repair.
 
     Attributes:
-        given: Servers beside the job's own.
+        given: Servers beside the job's own; None for as many as it took.
+        left_over: Servers of the cluster that the layout does not use.
         used: Most that were out at once, over the seeds, at most those given.
         enough_p99: With so many, 99 of 100 runs never wait for a repair.
     """
 
-    given: int
+    given: int | None
+    left_over: int
     used: Distribution
     enough_p99: int
 
