@@ -141,8 +141,10 @@ def _choices(options: Options) -> list[str]:
         faults.append(f"--arrivals must be profile or exponential, got {options.arrivals[:40]!r}")
     if options.seed < 0:
         faults.append(f"--seed must not be negative, got {options.seed}")
-    if options.site is not None and options.growth is not None and (
-        projects.is_project(options.site)
+    if (
+        options.site is not None
+        and options.growth is not None
+        and (projects.is_project(options.site))
     ):
         faults.append("--growth stands alone, without a building project as --site")
     return faults

@@ -12,7 +12,9 @@ if TYPE_CHECKING:
     from gigafactory.spec.outcome import Outcome
 
 
-def simulate_json(found: Outcome, wall_s: float, smoothed: Smoothed | None = None) -> dict[str, Any]:
+def simulate_json(
+    found: Outcome, wall_s: float, smoothed: Smoothed | None = None
+) -> dict[str, Any]:
     """Return what `giga simulate --json` prints.
 
     Args:

@@ -13,7 +13,7 @@ loses replicas keeps its law. Ignored: failures while the job waits for a diagno
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Final
 
 import numpy as np
 from numpy.typing import NDArray
@@ -199,15 +199,16 @@ def component(profile: FaultProfile, cause: str) -> str:
     return named if named in COMPONENTS else "host"
 
 
-REPAIR_POINTS: Final = 1025
-LONGEST_REPAIR: Final = 0.9995  # quantile; a lognormal has no longest repair, a table needs one
+REPAIR_POINTS: Final = 4097
+LONGEST_REPAIR: Final = 0.9998  # quantile; a lognormal has no longest repair, a table needs one
 
 
 def repair_table(profile: FaultProfile) -> Floats:
     """Return repair times at even steps of probability, in seconds.
 
     As the profile tabulates them, else lognormal by median and mean:
-    sigma^2 = 2 ln(mean / median). Without either a server is back at once.
+    sigma^2 = 2 ln(mean / median), the last of them as long as the mean asks for. Without either a
+    server is back at once.
     """
     if profile.repair_quantiles_s:
         return np.array(profile.repair_quantiles_s)
@@ -215,9 +216,12 @@ def repair_table(profile: FaultProfile) -> Floats:
     if median is None:
         return np.zeros(2)
     sigma = np.sqrt(2.0 * np.log(max((mean or median) / median, 1.0)))
-    probability = np.linspace(0.0005, LONGEST_REPAIR, REPAIR_POINTS)
+    probability = np.linspace(1.0 - LONGEST_REPAIR, LONGEST_REPAIR, REPAIR_POINTS)
     table: Floats = median * np.exp(sigma * _normal_quantile(probability))
-    return table * (mean / table.mean()) if mean and sigma else table
+    missing = (mean or 0.0) - float((table[1:] + table[:-1]).mean()) / 2.0
+    if sigma:
+        table[-1] += max(missing, 0.0) * 2.0 * (REPAIR_POINTS - 1)
+    return table
 
 
 def _normal_quantile(probability: Floats) -> Floats:
@@ -251,12 +255,3 @@ def lemon_rates(profile: FaultProfile) -> tuple[float, float]:
     if not nodes or not caused or nodes >= 1:
         return 1.0, 1.0
     return caused / nodes, (1.0 - caused) / (1.0 - nodes)
-
-
-def mean_repair_s(model: Failures) -> float:
-    """Return the mean of the repair times drawn."""
-    return float(np.interp(np.linspace(0, 1, 4097), _grid(model.repair), model.repair).mean())
-
-
-def _grid(table: Floats) -> Any:
-    return np.linspace(0, 1, len(table))

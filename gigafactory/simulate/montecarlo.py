@@ -141,9 +141,7 @@ def courses(
     return _joined(parts)
 
 
-def _scaled(
-    progress: Callable[[float], None], index: int, number: int
-) -> Callable[[float], None]:
+def _scaled(progress: Callable[[float], None], index: int, number: int) -> Callable[[float], None]:
     return lambda share: progress((index + share) / number)
 
 

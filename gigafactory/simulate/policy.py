@@ -114,7 +114,9 @@ class Policy(Spec):
         return cycles * self.cycle_s + self.wall_s(rest) - position_s
 
 
-def interval_of(rule: str, *, gap_s: float, blocking_s: float, restart_s: float, detect_s: float) -> float:
+def interval_of(
+    rule: str, *, gap_s: float, blocking_s: float, restart_s: float, detect_s: float
+) -> float:
     """Return the seconds from one checkpoint to the next by a named rule, blocking included.
 
     Young, Daly, and the exact optimum of exponential failures ("best").

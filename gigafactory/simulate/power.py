@@ -5,8 +5,8 @@ exposed communication they fall near idle. Against a limit on how fast the grid'
 
     |dP/dt| <= r,   battery = load - grid,   |battery| <= P_b,   stored energy in 0..E_b,
 
-a step of size D takes a battery of power D for the first moment and D^2 / (2 r) of energy; what
-passes power or energy of the battery reaches the grid at once and is told as such. While the grid
+a step of size D takes a battery of power D for the first moment and D^2 / (2 r) of energy. What is
+above its power reaches the grid at once; when it runs out, sqrt(D^2 - 2 r E) does. While the grid
 carries the load alone the battery is brought back to half full, by a twentieth of its power at
 most, which is left out of the grid's own trace. Filler work keeps healthy servers at a share of
 their training power while they wait. Ignored: conversion losses, and transients below the length
@@ -36,6 +36,7 @@ Floats = NDArray[np.float64]
 
 EXPOSED: Final = ("tensor_comm", "context_comm", "expert_comm", "pipeline_comm", "data_comm",
                   "pipeline_bubble", "jitter")  # fmt: skip
+SMALL_STEP: Final = 1e-6  # of the load; below it a step is rounding
 TRIM_SHARE: Final = 0.05  # of the battery's power, to bring it back to half full
 
 
@@ -192,22 +193,28 @@ class Grid:
         """Ramp towards the load; what the battery cannot give is a step."""
         gap = load_w - self.now_w
         sign = 1.0 if gap > 0 else -1.0
-        room = self.stored_j if gap > 0 else self.smoothing.battery_j - self.stored_j
-        borne = min(abs(gap), self.smoothing.battery_w, sqrt(max(2.0 * ramp * room, 0.0)))
-        step = abs(gap) - borne
-        if step > 1e-6 * max(abs(load_w), 1.0):
-            self.steps.append(step)
-        self.now_w += sign * step
+        room = max(self.stored_j if gap > 0 else self.smoothing.battery_j - self.stored_j, 0.0)
+        borne = min(abs(gap), self.smoothing.battery_w) if room > 0 else 0.0
+        self._step(abs(gap) - borne, load_w)
+        self.now_w = load_w - sign * borne
         self._point(begin_s, load_w)
         self.largest_battery_w = max(self.largest_battery_w, borne)
-        took = min(borne / ramp, end_s - begin_s)
+        unspent = borne**2 - 2.0 * ramp * room  # watts squared; above 0 the battery runs out
+        lasts = (borne - sqrt(max(unspent, 0.0))) / ramp
+        took = min(lasts, end_s - begin_s)
         left = borne - ramp * took
         self.stored_j -= sign * (borne + left) / 2.0 * took
         self.now_w = load_w - sign * left
         if took < end_s - begin_s:
+            self._point(begin_s + took, load_w)
+            self._step(left, load_w)
             self.now_w = load_w
             self._point(begin_s + took, load_w)
             self._trim(end_s - begin_s - took)
+
+    def _step(self, watts: float, load_w: float) -> None:
+        if watts > SMALL_STEP * max(abs(load_w), 1.0):
+            self.steps.append(watts)
 
     def _point(self, time_s: float, load_w: float) -> None:
         self.time.append(time_s)
@@ -231,7 +238,9 @@ def sampled(trace: GridTrace, at_s: Floats) -> tuple[Floats, Floats]:
     return load, np.interp(at_s, trace.time_s, trace.grid_w)
 
 
-def around(events_s: Floats, end_s: float, before_s: float = 30.0, after_s: float = 300.0) -> Floats:
+def around(
+    events_s: Floats, end_s: float, before_s: float = 30.0, after_s: float = 300.0
+) -> Floats:
     """Return every second around some events, and every hour between them."""
     hours = np.arange(0.0, end_s, 3600.0)
     if not len(events_s):

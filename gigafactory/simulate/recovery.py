@@ -98,9 +98,7 @@ def drawn_within(span: Interval, rng: np.random.Generator, number: int) -> Float
     return span.low + width * drawn
 
 
-def drawn_restart_s(
-    mean_s: Floats, variation: float, rng: np.random.Generator
-) -> Floats:
+def drawn_restart_s(mean_s: Floats, variation: float, rng: np.random.Generator) -> Floats:
     """Return draws of restart times: gamma about their means; the means where none is known."""
     if variation <= 0:
         return mean_s

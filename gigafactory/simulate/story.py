@@ -250,8 +250,11 @@ class SynchronousTeller(Teller):
             strike = self.hazard * gap
             took = min(span, strike, bound - self.clock)
             self._pass(max(took, 0.0), gap)
-            if self.state == TRAIN and took == span and span < self.left + took and (
-                self._is_done(speed)
+            if (
+                self.state == TRAIN
+                and took == span
+                and span < self.left + took
+                and (self._is_done(speed))
             ):
                 self.told.finished = True
                 break
@@ -411,7 +414,7 @@ class ElasticTeller(Teller):
                 heapq.heappop(self.away)
                 self.note("resume", f"a replica is back; {len(self.away)} are away")
             there = 1.0 - len(self.away) / self.elastic.replicas
-            self.mark(0.0 if self.stall > 0 else there)
+            self.mark(0.0 if self.stall > 0 else there * share)
             strike = self.clock + self.hazard * self.gap_s() / there if there > 0 else np.inf
             rate = self.run.eras[self.era].speed * there * share
             end = np.inf
