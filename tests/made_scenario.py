@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -13,9 +13,11 @@ from gigafactory.simulate.failures import failures
 from gigafactory.simulate.growth import Era, Scenario
 from gigafactory.simulate.policy import Policy
 from gigafactory.simulate.recovery import stages
-from gigafactory.spec.faults import FaultProfile
 from gigafactory.spec.interval import Interval
 from gigafactory.units import SECONDS_PER_DAY
+
+if TYPE_CHECKING:
+    from gigafactory.spec.faults import FaultProfile
 
 ENDLESS = 100_000_000
 FOREVER_S = 1e12

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 if TYPE_CHECKING:
-    from gigafactory.cli.simulated import Options, Simulated
+    from gigafactory.cli.simulated import Simulated
 
 Text = str | None
 Where = Path | None
@@ -69,7 +69,7 @@ def _write(found: Simulated, story: Path | None, power: Path | None, html: Path 
     from gigafactory.catalog.files import write_whole
 
     if story is not None and found.told is not None:
-        from gigafactory.simulate.story import event_lines
+        from gigafactory.simulate.teller import event_lines
 
         write_whole(story, event_lines(found.told))
     if power is not None:

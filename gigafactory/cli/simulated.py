@@ -16,12 +16,15 @@ from gigafactory.cli.progress import share_shown
 from gigafactory.errors import CatalogError, SpecError
 from gigafactory.plan.cases import Case
 from gigafactory.plan.predict import predict
+from gigafactory.simulate.check import check
 from gigafactory.simulate.growth import phase_starts, read_phases
 from gigafactory.simulate.outcome import outcome, swings
 from gigafactory.simulate.policy import KINDS, RULES
 from gigafactory.simulate.power import GridTrace, Smoothing, levels
-from gigafactory.simulate.scenario import Asked, Phase, check, scenario
-from gigafactory.simulate.story import Smoothed, Told, smoothed, story
+from gigafactory.simulate.scenario import Asked, Phase, scenario
+from gigafactory.simulate.smoothing import Smoothed, smoothed
+from gigafactory.simulate.story import story
+from gigafactory.simulate.teller import Told
 from gigafactory.simulate.trace import fitted, is_trace, read_trace
 from gigafactory.units import parse
 

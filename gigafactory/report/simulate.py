@@ -11,7 +11,7 @@ from gigafactory.units import show
 if TYPE_CHECKING:
     from rich.console import Console
 
-    from gigafactory.simulate.story import Smoothed
+    from gigafactory.simulate.smoothing import Smoothed
     from gigafactory.spec.outcome import Distribution, Outcome
 
 MOST_CAUSES: Final = 8

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 from gigafactory.report.as_json import SCHEMA, plain
 
 if TYPE_CHECKING:
-    from gigafactory.simulate.story import Smoothed
+    from gigafactory.simulate.smoothing import Smoothed
     from gigafactory.spec.outcome import Outcome
 
 
@@ -36,20 +36,8 @@ def simulate_json(
         "mtbf_s": found.mtbf_s,
         "goodput": asdict(found.goodput),
         "lost_fraction": found.lost_fraction,
-        "checkpoint": {
-            "interval_s": found.checkpoint.interval_s,
-            "optimal_interval_s": found.checkpoint.optimal_interval_s,
-            "blocking_s": found.checkpoint.blocking_s,
-            "bytes": found.checkpoint.total_bytes,
-            "rule": found.checkpoint.rule,
-        },
-        "spares": {
-            "given": found.spares.given,
-            "left_over": found.spares.left_over,
-            "used": found.spares.used.p50,
-            "used_distribution": asdict(found.spares.used),
-            "enough_p99": found.spares.enough_p99,
-        },
+        "checkpoint": _checkpoint(found),
+        "spares": _spares(found),
         "finish": {"p10": low, "p50": middle, "p90": high},
         "power": asdict(found.power) if found.power else None,
         "tornado": [asdict(one) for one in found.swings],
@@ -60,3 +48,25 @@ def simulate_json(
         made["grid"] = asdict(smoothed)
     told: dict[str, Any] = plain(made)
     return told
+
+
+def _checkpoint(found: Outcome) -> dict[str, Any]:
+    saved = found.checkpoint
+    return {
+        "interval_s": saved.interval_s,
+        "optimal_interval_s": saved.optimal_interval_s,
+        "blocking_s": saved.blocking_s,
+        "bytes": saved.total_bytes,
+        "rule": saved.rule,
+    }
+
+
+def _spares(found: Outcome) -> dict[str, Any]:
+    spares = found.spares
+    return {
+        "given": spares.given,
+        "left_over": spares.left_over,
+        "used": spares.used.p50,
+        "used_distribution": asdict(spares.used),
+        "enough_p99": spares.enough_p99,
+    }

@@ -12,7 +12,8 @@ from gigafactory.units import show
 
 if TYPE_CHECKING:
     from gigafactory.simulate.power import GridTrace
-    from gigafactory.simulate.story import Smoothed, Told
+    from gigafactory.simulate.smoothing import Smoothed
+    from gigafactory.simulate.teller import Told
     from gigafactory.spec.outcome import Outcome
 
 

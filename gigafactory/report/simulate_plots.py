@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
     from gigafactory.simulate.power import GridTrace
-    from gigafactory.simulate.story import Told
+    from gigafactory.simulate.teller import Told
     from gigafactory.spec.outcome import Outcome
 
 Floats = NDArray[np.float64]

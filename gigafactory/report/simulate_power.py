@@ -10,7 +10,7 @@ from gigafactory.simulate.power import around, sampled
 
 if TYPE_CHECKING:
     from gigafactory.simulate.power import GridTrace
-    from gigafactory.simulate.story import Told
+    from gigafactory.simulate.teller import Told
 
 
 def power_table(told: Told, trace: GridTrace) -> str:

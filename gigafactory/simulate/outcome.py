@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import datetime as dt
 from dataclasses import replace
 from math import ceil
 from typing import TYPE_CHECKING, Final
@@ -26,6 +25,7 @@ from gigafactory.spec.outcome import (
 from gigafactory.units import SECONDS_PER_DAY
 
 if TYPE_CHECKING:
+    import datetime as dt
     from collections.abc import Callable
 
     from gigafactory.simulate.growth import Scenario
@@ -65,10 +65,6 @@ def outcome(
         asked = replace(asked, interval=searched_cycle_s(asked, seed))
     run = scenario(asked)
     course = courses(run, seeds, np.random.default_rng(seed), progress)
-    needed = course
-    if asked.spares is not None:
-        endless = scenario(replace(asked, spares=None))
-        needed = courses(endless, seeds, np.random.default_rng(seed))
     found = levels(asked, site)
     wall = float(course.wall_s.sum())
     return Outcome(
@@ -84,7 +80,7 @@ def outcome(
         goodput=distribution(course.goodput),
         lost_fraction=lost_fraction(course),
         checkpoint=_checkpoint(asked, run),
-        spares=_spares(asked, course, needed),
+        spares=_spares(asked, course, seeds, seed),
         finish=_dates(asked.plan.job.start, course.finish_s),
         finish_days=tuple((course.finish_s / SECONDS_PER_DAY).tolist()),
         power=power_outcome(found, course, asked.num_gpus) if found else None,
@@ -127,7 +123,12 @@ def _days(asked: Asked, course: Course) -> float:
     return longest if asked.days is None else min(asked.days, longest)
 
 
-def _spares(asked: Asked, course: Course, needed: Course) -> SpareOutcome:
+def _spares(asked: Asked, course: Course, seeds: int, seed: int) -> SpareOutcome:
+    """Return what the run used, and by the same seeds what it would have with endless spares."""
+    needed = course
+    if asked.spares is not None:
+        endless = scenario(replace(asked, spares=None))
+        needed = courses(endless, seeds, np.random.default_rng(seed))
     return SpareOutcome(
         given=asked.spares,
         left_over=asked.left_over,

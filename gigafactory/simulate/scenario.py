@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
-from math import ceil, isfinite
+from math import ceil
 from typing import TYPE_CHECKING, Final
 
 import numpy as np
@@ -14,7 +14,7 @@ from gigafactory.errors import DoesNotFit, SpecError
 from gigafactory.plan.promise import checkpoint_of
 from gigafactory.simulate.failures import Failures, failures
 from gigafactory.simulate.growth import Era, Scenario
-from gigafactory.simulate.policy import RULES, Policy, interval_of
+from gigafactory.simulate.policy import Policy, interval_of
 from gigafactory.simulate.recovery import stages
 from gigafactory.units import SECONDS_PER_DAY
 
@@ -27,8 +27,6 @@ if TYPE_CHECKING:
 Floats = NDArray[np.float64]
 
 ENDLESS: Final = 100_000_000  # spare servers that no run uses up
-MOST_SEEDS: Final = 100_000
-MOST_DAYS: Final = 36_525.0
 MOST_EVENTS: Final = 300_000  # of one seed: more would take minutes and say nothing new
 
 
@@ -122,40 +120,6 @@ class Asked:
         return (float(saved.blocking_s) + written) * self.blocking_factor
 
 
-def check(asked: Asked, seeds: int) -> None:
-    """Refuse what makes no sense, all faults at once.
-
-    Raises:
-        SpecError: Names each option, its value and the rule.
-    """
-    days, interval, faults = asked.days, asked.interval, []
-    if not 1 <= seeds <= MOST_SEEDS:
-        faults.append(f"--seeds must be between 1 and {MOST_SEEDS}, got {seeds}")
-    if days is not None and not 0 < days <= MOST_DAYS:
-        faults.append(f"--days must be above 0 and at most {MOST_DAYS:g}, got {days:g}")
-    if asked.given_spares < 0:
-        faults.append(f"--spares must not be negative, got {asked.given_spares}")
-    if not 1 <= asked.memory_every <= 100_000:
-        faults.append(f"--memory-every must be between 1 and 100000, got {asked.memory_every}")
-    if asked.evict_after < 0 or asked.evict_after > 255:
-        faults.append(f"--evict-after must be between 0 and 255, got {asked.evict_after}")
-    every = asked.planned_every_days
-    if every is not None and not 0 <= every <= MOST_DAYS:
-        faults.append(f"--maintenance-every must be between 0 and {MOST_DAYS:g}, got {every:g}")
-    lasts = asked.planned_s
-    if lasts is not None and not 0 <= lasts <= MOST_DAYS * SECONDS_PER_DAY:
-        faults.append(f"--maintenance must not be negative, got {lasts:g}")
-    if isinstance(interval, str):
-        if interval not in RULES:
-            known = ", ".join(RULES)
-            faults.append(f"--interval must be seconds or one of {known}, got {interval!r}")
-    elif not isfinite(interval) or interval <= asked.blocking_s:
-        faults.append(f"--interval must be longer than the checkpoint, which stops training for "
-                      f"{asked.blocking_s:.3g} s, got {interval:g}")  # fmt: skip
-    if faults:
-        raise SpecError("; ".join(faults), field=faults[0].split()[0].strip("-").replace("-", "_"))
-
-
 def scenario(asked: Asked) -> Scenario:
     """Return the run in numbers.
 
@@ -238,16 +202,16 @@ def _policy(asked: Asked, era: Era) -> Policy:
     blocking, period = asked.blocking_s, cycle_s(asked, era)
     if period <= blocking:
         raise SpecError(
-            f"checkpoint: interval_s must be longer than the {blocking:g} s that it stops training, "
-            f"got {period:g}",
+            f"checkpoint: interval_s must be longer than the {blocking:g} s that it stops training,"
+            f" got {period:g}",
             field="interval",
         )
     several = asked.memory_every > 1
     training = period - (asked.memory_blocking_s if several else blocking)
     if training <= 0:
         raise SpecError(
-            f"--interval must be longer than the {asked.memory_blocking_s:g} s of a copy in memory, "
-            f"got {period:g}",
+            f"--interval must be longer than the {asked.memory_blocking_s:g} s of a copy in memory,"
+            f" got {period:g}",
             field="interval",
         )
     total = asked.memory_every * period + (blocking if several else 0.0)
@@ -306,13 +270,19 @@ def largest_that_progresses(asked: Asked, num_gpus: int) -> int:
 
 
 def _require_an_end(found: Scenario) -> None:
-    """Refuse a run with more events than anyone waits for.
+    """Refuse a run that planned stops never let train, or with more events than anyone waits for.
 
     Raises:
+        DoesNotFit: A planned stop takes longer than the time to the next one.
         SpecError: Asks for fewer days.
     """
-    last = found.last
-    share = np.exp(-last.stages.total / last.gap_s) if last.gap_s else 0.0
+    last, every = found.last, found.planned_every_s
+    stop = found.planned_s + max(era.stages.total for era in found.eras)
+    if every <= stop:
+        raise DoesNotFit(
+            f"the job never progresses: a planned stop every {every:.0f} s takes {stop:.0f} s"
+        )
+    share = np.exp(-last.stages.total / last.gap_s) * (1.0 - stop / every)
     span = min(found.horizon_s, found.work_s / max(float(share), 1e-3) + float(found.starts.max()))
     events = span / min(last.gap_s, found.planned_every_s)
     if events > MOST_EVENTS:

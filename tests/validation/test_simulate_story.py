@@ -6,20 +6,24 @@ Means of every quantity agree within four standard errors of both together.
 from __future__ import annotations
 
 import datetime as dt
-from collections.abc import Callable
 from dataclasses import replace
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
 import numpy as np
 import pytest
 
 from gigafactory.catalog import loader
-from gigafactory.simulate.growth import Scenario
 from gigafactory.simulate.montecarlo import courses
 from gigafactory.simulate.power import Levels, Smoothing
-from gigafactory.simulate.story import smoothed, story
+from gigafactory.simulate.smoothing import smoothed
+from gigafactory.simulate.story import story
 from gigafactory.spec.faults import BringUp
 from tests.made_scenario import growing, made_scenario
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from gigafactory.simulate.growth import Scenario
 
 START: Final = dt.date(2026, 1, 1)
 STORIES, SEEDS = 40, 300
