@@ -201,7 +201,7 @@ def test_a_job_that_never_progresses_says_so_with_the_largest_size_that_would(
 ) -> None:
     made = loader.faults("ft-hsdp")
     slow = tmp_path / "slow.toml"
-    hours = tuple(3.0 * 3600.0 * (1 + i) for i in range(len(made.restart_gpus)))
+    hours = tuple(8.0 * 3600.0 * (1 + i) for i in range(len(made.restart_gpus)))
     text = files.dumps(replace(made, name="slow", restart_s=hours, communicator_s=(),
                                warm_restart_s=(), elastic=None))  # fmt: skip
     slow.write_text(text)
