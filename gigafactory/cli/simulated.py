@@ -18,7 +18,7 @@ from gigafactory.plan.cases import Case
 from gigafactory.plan.predict import predict
 from gigafactory.simulate.check import check
 from gigafactory.simulate.growth import phase_starts, read_phases
-from gigafactory.simulate.outcome import outcome, swings
+from gigafactory.simulate.outcome import outcome, settled, swings
 from gigafactory.simulate.policy import KINDS, RULES
 from gigafactory.simulate.power import GridTrace, Smoothing, levels
 from gigafactory.simulate.scenario import Asked, Phase, scenario
@@ -85,8 +85,12 @@ def simulated(options: Options) -> Simulated:
         DoesNotFit: The job never progresses.
     """
     asked, site, smoothing = understood(options)
+    rule = asked.interval
+    asked = settled(asked, options.seed)
     with share_shown("simulated") as progress:
         found = outcome(asked, site, options.seeds, options.seed, progress)
+    if rule == "search":
+        found = replace(found, checkpoint=replace(found.checkpoint, rule=rule))
     if options.tornado:
         with share_shown("of what moves the end") as progress:
             found = replace(found, swings=swings(asked, options.seed, progress))

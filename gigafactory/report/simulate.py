@@ -42,6 +42,7 @@ def sheets(found: Outcome, smoothed: Smoothed | None = None) -> list[Sheet]:
         run_sheet(found),
         losses_sheet(found),
         causes_sheet(found),
+        rates_sheet(found),
         saving_sheet(found),
         power_sheet(found, smoothed),
         swings_sheet(found),
@@ -113,6 +114,13 @@ def causes_sheet(found: Outcome) -> Sheet:
         rows=tuple(rows),
         note=note,
     )
+
+
+def rates_sheet(found: Outcome) -> Sheet:
+    """Return failures per 1,000 node-days by part of the machine."""
+    parts = list(found.rates.items())
+    rows = tuple((name, f"{rate:.2f}") for name, rate in parts if len(parts) > 1)
+    return Sheet(title="Failures per 1,000 node-days by part", align="lr", rows=rows)
 
 
 def saving_sheet(found: Outcome) -> Sheet:

@@ -33,6 +33,7 @@ def simulate_json(
         "faults": found.profile,
         "interruptions": asdict(found.interruptions),
         "causes": {name: asdict(one) for name, one in found.causes.items()},
+        "failures_per_1000_node_days": found.rates,
         "mtbf_s": found.mtbf_s,
         "goodput": asdict(found.goodput),
         "lost_fraction": found.lost_fraction,

@@ -46,6 +46,7 @@ def page(
         figure(simulate_plots.finish_svg(found), "Distribution of the end over all seeds"),
         *_swings(found),
         table(simulate.causes_sheet(found)),
+        table(simulate.rates_sheet(found)),
         table(simulate.saving_sheet(found)),
         *_power(told, trace),
         table(simulate.power_sheet(found, smoothed)),

@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from gigafactory.plan.promise import day_after
-from gigafactory.simulate.failures import SLOW, variation_of
+from gigafactory.simulate.failures import SLOW, lemon_rates, rate_per_component, variation_of
 from gigafactory.simulate.montecarlo import courses
 from gigafactory.simulate.power import levels, power_outcome
 from gigafactory.simulate.scenario import Asked, best_cycle_s, scenario
@@ -57,12 +57,17 @@ def outcome(
 ) -> Outcome:
     """Return what a plan comes to; the same seed gives the same bytes.
 
+    Args:
+        asked: The plan and what is asked of it, its interval settled.
+        site: Where the machine stands.
+        seeds: Runs to simulate.
+        seed: Of the random numbers.
+        progress: Is told the share that is done.
+
     Raises:
         SpecError: What is asked makes no sense.
         DoesNotFit: The job never progresses.
     """
-    if asked.interval == "search":
-        asked = replace(asked, interval=searched_cycle_s(asked, seed))
     run = scenario(asked)
     course = courses(run, seeds, np.random.default_rng(seed), progress)
     found = levels(asked, site)
@@ -76,6 +81,7 @@ def outcome(
         profile=asked.profile.name,
         interruptions=distribution(course.interruptions.astype(np.float64)),
         causes=_causes(run, course),
+        rates=rate_per_component(asked.profile),
         mtbf_s=wall / max(float(course.interruptions.sum()), 1.0),
         goodput=distribution(course.goodput),
         lost_fraction=lost_fraction(course),
@@ -86,6 +92,13 @@ def outcome(
         power=power_outcome(found, course, asked.num_gpus) if found else None,
         assumptions=assumptions(asked, run),
     )
+
+
+def settled(asked: Asked, seed: int) -> Asked:
+    """Return the same with the best simulated interval in place of the wish to search for it."""
+    if asked.interval != "search":
+        return asked
+    return replace(asked, interval=searched_cycle_s(asked, seed))
 
 
 def lost_fraction(course: Course) -> dict[str, float]:
@@ -282,6 +295,14 @@ def assumptions(asked: Asked, run: Scenario) -> tuple[tuple[str, str], ...]:
         (f"restart: {stages}", profile.source.get("restart_s", source)),
         ("gaps keep their variation at every size of the job", "assumed"),
     ]  # fmt: skip
+    lemon, other = lemon_rates(profile)
+    if lemon > 1:
+        share = profile.lemon_node_share or 0.0
+        told.append((
+            f"{share:.0%} of the servers fail {lemon:.1f} times as often as the mean, the others "
+            f"{other:.2f}",
+            profile.source.get("lemon_failure_share", source),
+        ))  # fmt: skip
     if profile.sdc_latency_s == 0:
         told.append(("silent data corruption is noticed at once", "assumed: no figure published"))
     if profile.slow is None:

@@ -133,7 +133,9 @@ class SynchronousTeller(Teller):
             duration_s=detect, lost_s=lost, servers=float(number),
         )  # fmt: skip
         if wait > 0:
-            self.note("hang", f"waiting {wait:.0f} s for a server to come back", duration_s=wait)
+            self.note(
+                "restart", f"no spare server: {wait:.0f} s until one is back", duration_s=wait
+            )
         self.quiet("waiting", wait)
         self._restart(self.restart_s(self.run.eras[self.era].stages.total), stopped=False)
 

@@ -96,6 +96,7 @@ class Outcome(Spec):
         days: Longest simulated time: what was asked for, or until the last seed ended.
         interruptions: Unexpected ones.
         causes: The same by cause.
+        rates: Failures per 1,000 node-days by part of the machine, at the size they were counted.
         mtbf_s: Simulated time over unexpected interruptions.
         goodput: Share of the time since the start whose training counted.
         lost_fraction: Mean shares that did not; with the mean goodput they sum to 1.
@@ -113,6 +114,7 @@ class Outcome(Spec):
     profile: str
     interruptions: Distribution
     causes: dict[str, Distribution] = field(hash=False)
+    rates: dict[str, float] = field(hash=False)
     mtbf_s: float
     goodput: Distribution
     lost_fraction: dict[str, float] = field(hash=False)

@@ -54,13 +54,14 @@ def test_a_whole_process_tells_its_time_and_memory(benchmark: Any) -> None:
 
     def ran() -> tuple[float, float]:
         code = WHOLE.format(gpus=GPUS, days=days, seeds=seeds)
-        out = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+        out = subprocess.run(
+            [sys.executable, "-c", code], capture_output=True, text=True, check=True
+        )
         cpu, memory = out.stdout.split()
         return float(cpu), float(memory)
 
     cpu, memory = benchmark.pedantic(ran, rounds=1, iterations=1)
     benchmark.extra_info.update(cpu_s=cpu, peak_bytes=memory)
-    print(f"\n  whole process: {cpu:.1f} s CPU, {memory / 1e6:.0f} MB at most")
     assert memory > 0
 
 

@@ -113,6 +113,16 @@ def test_every_rule_for_the_interval_answers(plan: Path, rule: str) -> None:
     assert found["checkpoint"]["interval_s"] == pytest.approx(expected, rel=loose)
 
 
+def test_a_story_saves_as_often_as_the_search_found(plan: Path, tmp_path: Path) -> None:
+    searched = told(plan, "--days", "3", "--seeds", "5", "--interval", "search")
+    assert searched["checkpoint"]["rule"] == "search"
+    found = repr(searched["checkpoint"]["interval_s"])
+    for name, interval in (("first", "search"), ("second", found)):
+        told(plan, "--days", "3", "--seeds", "5", "--interval", interval, "--story",
+             tmp_path / name)  # fmt: skip
+    assert (tmp_path / "first").read_text() == (tmp_path / "second").read_text()
+
+
 def test_policies_compare_as_they_should(plan: Path) -> None:
     at = ("--days", "20", "--seeds", "60", "--faults", "ft-hsdp")
     good = {
@@ -140,9 +150,7 @@ def test_a_growing_machine_ends_later_than_a_whole_one(plan: Path, tmp_path: Pat
     table = tmp_path / "growth.csv"
     table.write_text("num_gpus,p10,p50,p90\n8192,2026-01-05,2026-01-10,2026-01-20\n"
                      "16384,2026-02-01,2026-02-10,2026-04-01\n")  # fmt: skip
-    grown, whole = (
-        told(plan, "--seeds", "40", *more) for more in (("--growth", table), ())
-    )
+    grown, whole = (told(plan, "--seeds", "40", *more) for more in (("--growth", table), ()))
     assert grown["finish"]["p50"] > whole["finish"]["p50"]
     assert grown["finish"]["p90"] > grown["finish"]["p10"]
     assert grown["power"]["mean_w"] < whole["power"]["mean_w"]
