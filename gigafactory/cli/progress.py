@@ -9,6 +9,7 @@ from contextlib import contextmanager
 
 PATIENCE_S = 1.0
 REDRAW_S = 0.2
+BAR = 30
 
 
 @contextmanager
@@ -22,6 +23,31 @@ def counted(what: str) -> Iterator[Callable[[int], None]]:
         now = time.monotonic()
         if sys.stderr.isatty() and now - begun > PATIENCE_S and now - last > REDRAW_S:
             sys.stderr.write(f"\r{count:,} {what}\x1b[K")
+            sys.stderr.flush()
+            last, shown = now, True
+
+    try:
+        yield show
+    finally:
+        if shown:
+            sys.stderr.write("\r\x1b[K")
+            sys.stderr.flush()
+
+
+@contextmanager
+def share_shown(what: str) -> Iterator[Callable[[float], None]]:
+    """Give a function that draws a bar of a share that is done, and wipe it at the end."""
+    begun = last = time.monotonic()
+    shown = False
+
+    def show(share: float) -> None:
+        nonlocal last, shown
+        now = time.monotonic()
+        if sys.stderr.isatty() and now - begun > PATIENCE_S and now - last > REDRAW_S:
+            full = round(share * BAR)
+            left_s = (now - begun) * (1.0 - share) / max(share, 1e-3)
+            bar = "#" * full + "-" * (BAR - full)
+            sys.stderr.write(f"\r[{bar}] {share:4.0%} {what}, {left_s:.0f} s left\x1b[K")
             sys.stderr.flush()
             last, shown = now, True
 
