@@ -12,13 +12,17 @@ from gigafactory.cli import (
     build,
     calibrate,
     catalog,
+    chat,
     compare,
     explain,
     export,
+    feed,
     plan,
     predict,
     run,
+    search,
     serve,
+    simulate,
     watch,
 )
 from gigafactory.errors import DoesNotFit, GigafactoryError, SpecError
@@ -34,13 +38,17 @@ app = typer.Typer(
 app.command("plan")(plan.plan)
 app.command("predict")(predict.predict)
 app.command("explain")(explain.explain)
+app.command("simulate")(simulate.simulate)
 app.command("export")(export.export)
 app.command("run")(run.run)
 app.command("watch")(watch.watch)
 app.command("compare")(compare.compare)
 app.command("calibrate")(calibrate.calibrate)
-app.command("serve")(serve.serve)
 app.command("build")(build.build)
+app.add_typer(feed.feed, name="feed")
+app.command("search")(search.search)
+app.command("chat")(chat.chat)
+app.command("serve")(serve.serve)
 app.command("catalog")(catalog.command)
 
 
