@@ -164,13 +164,15 @@ class Jetstream:
         """Return the first seq to tell; say on v2 if that is not what was asked for."""
         if not cursor:
             return len(self.events) + 1
+        if cursor < TIMES_FROM and cursor > len(self.events) + 1 and version == "v2":
+            await connection.send(_info("FutureCursor"))
+            return len(self.events) + 1
         if cursor < TIMES_FROM:
             return max(cursor, self.floor)
         after = (seq for seq in range(1, len(self.events) + 1) if self._time_us(seq) >= cursor)
         first = next(after, len(self.events) + 1)
         if first < self.floor and version == "v2":
-            info = {"$type": f"{METHOD}#info", "name": "OutdatedCursor"}
-            await connection.send(json.dumps({"$type": "message", "payload": info}))
+            await connection.send(_info("OutdatedCursor"))
         return max(first, self.floor)
 
     def _wanted(self, seq: int, params: dict[str, list[str]]) -> bool:
@@ -192,6 +194,11 @@ class Jetstream:
             told = {"$type": "error", "error": act.end, "message": "the stream ends"}
             await connection.send(json.dumps(told))
         await connection.close()
+
+
+def _info(name: str) -> str:
+    payload = {"$type": f"{METHOD}#info", "name": name, "message": "told before the first event"}
+    return json.dumps({"$type": "message", "payload": payload})
 
 
 def _subprotocol(_connection: ServerConnection, offered: Any) -> Any:

@@ -206,7 +206,7 @@ def test_handles_are_looked_up_and_a_lookup_that_fails_holds_up_nothing() -> Non
     assert asked[0] == [ANN]
     assert authors[f"{ANN}/r1"] == "ann.bsky.social"
     assert authors[f"{BOB}/b1"] == BOB
-    assert "rate_limited" in second.kinds
+    assert second.kinds == ["connected"]  # the posts come all the same: the source is well
 
 
 def test_a_cursor_out_of_reach_is_a_gap_and_reading_goes_on_from_the_floor() -> None:
@@ -226,6 +226,16 @@ def test_a_number_of_another_archive_is_not_trusted() -> None:
     with source(jetstream) as bluesky:
         assert read(bluesky, all_of(3), cursor).standing() == expected(3)
     assert int(jetstream.asked[0].params["cursor"]) == BASE_US - 4_000_000
+
+
+def test_a_number_that_is_still_to_come_is_a_gap_and_its_time_is_taken() -> None:
+    jetstream = posted(3)
+    with source(jetstream) as bluesky:
+        host = bluesky.endpoints[0].removeprefix("ws://").partition("/")[0]
+        cursor = f'{{"host": "{host}", "seq": 99, "time_us": {BASE_US + 1_000_000}}}'
+        reading = read(bluesky, all_of(3), cursor)
+    assert reading.standing() == expected(3)
+    assert reading.kinds.count("gap") == 1
 
 
 def test_an_unreadable_cursor_is_a_gap_and_no_more() -> None:

@@ -54,6 +54,10 @@ def all_of(count: int) -> Any:
     return lambda reading: len(reading.standing()) >= count
 
 
+def caught_up(reading: Reading) -> bool:
+    return "caught_up" in reading.kinds
+
+
 def test_a_status_comes_as_plain_text_with_a_handle_that_is_one_author() -> None:
     platform = MastodonPlatform()
     platform.write(FIRST, '<p>Tom &amp; <a href="x">@Ann</a></p><p>bye</p>', spoiler_text="cw")
@@ -81,11 +85,11 @@ def test_killed_anywhere_every_status_comes_and_the_cursor_leaves_no_gap(
 def test_what_was_written_while_nobody_listened_is_asked_for_page_by_page() -> None:
     platform = posted(3)
     with source(platform) as mastodon:
-        cursor = read(mastodon, all_of(3)).cursor
+        cursor = read(mastodon, caught_up).cursor
         for n in range(4, 101):
             platform.write(FIRST + n, f"<p>post {n}</p>")
         platform.delivered = len(platform.events)
-        reading = read(mastodon, lambda one: "caught_up" in one.kinds, cursor)
+        reading = read(mastodon, caught_up, cursor)
     assert reading.standing() == expected(100)
     pages = [one for one in platform.asked if one.path == TIMELINE]
     assert {one.params["limit"] for one in pages} == {"40"}
@@ -104,11 +108,15 @@ def test_the_stream_is_open_before_what_was_missed_is_asked_for() -> None:
 def test_a_status_that_arrives_late_and_dated_back_is_not_missed() -> None:
     platform = posted(2)
     with source(platform) as mastodon:
-        cursor = read(mastodon, all_of(2)).cursor
+        cursor = read(mastodon, caught_up).cursor
+        platform.asked.clear()
         platform.write(FIRST - 7, "<p>from a slow server</p>")
         platform.delivered = len(platform.events)
-        reading = read(mastodon, lambda one: "caught_up" in one.kinds, cursor)
+        reading = read(mastodon, caught_up, cursor)
     assert reading.standing()[str(FIRST - 7)] == "from a slow server"
+    asked = [one.params["min_id"] for one in platform.asked if one.path == TIMELINE]
+    assert int(asked[0]) < FIRST - 7  # an overlap, not the hour of a first reading
+    assert int(asked[0]) > id_of(NOW - timedelta(minutes=30))
 
 
 def test_edits_and_deletions_take_effect_in_whatever_order_they_come() -> None:
@@ -131,7 +139,7 @@ def test_deletions_and_edits_while_nobody_listened_are_found_by_looking_up() -> 
     platform.delivered = len(platform.events)
     kept = [Kept(one.id, one.revision) for one in first.changes]
     with source(platform, kept=lambda *_: kept) as mastodon:
-        reading = read(mastodon, lambda one: "caught_up" in one.kinds, first.cursor)
+        reading = read(mastodon, caught_up, first.cursor)
     reading.batches = first.batches + reading.batches
     assert reading.standing() == {str(FIRST + 2): "edited", str(FIRST + 3): "post 3"}
 
@@ -142,7 +150,7 @@ def test_a_server_too_old_to_be_asked_for_deletions_is_told_and_deletes_nothing(
     kept = [Kept(str(FIRST + 1), 0)]
     with source(platform, kept=lambda *_: kept) as mastodon:
         reading = read(mastodon, all_of(1), f'{{"id": "{FIRST}"}}')
-        read(mastodon, lambda one: "caught_up" in one.kinds, f'{{"id": "{FIRST}"}}', reading)
+        read(mastodon, caught_up, f'{{"id": "{FIRST}"}}', reading)
     assert "gap" in reading.kinds
     assert reading.deleted() == set()
 

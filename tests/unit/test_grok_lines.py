@@ -107,7 +107,8 @@ def test_text_of_strangers_is_cleaned_cut_and_dated(tmp_path: Path) -> None:
         line("1", "a\u202egpj.exe\u0000\u200b\ud800"),
         line("2", "x" * 1_000_000),
         line("3", "soon", created_at="2031-01-01T00:00:00Z"),
-        line("4", "page", url="javascript:alert(1)", lang="<b>", author="@a\u202eb\nc"),
+        line("4", "page", url="file:///etc/passwd", lang="<b>", author="@a\u202eb\nc"),
+        line("6", "page", url="javascript:alert(1)"),
         b'{"id":"5","author":"ann","created_at":"2026-01-02T03:04:05Z","text":"caf\xe9"}\n',
     )
     reading = to_end(source)
@@ -116,6 +117,7 @@ def test_text_of_strangers_is_cleaned_cut_and_dated(tmp_path: Path) -> None:
     assert len(posts["2"].text) == 100_000
     assert posts["3"].created_at == NOW
     assert (posts["4"].url, posts["4"].lang, posts["4"].author) == ("", "", "ab c")
+    assert posts["6"].url == ""
     assert posts["5"].text == "caf\ufffd"
     assert reading.kinds == ["oversized", "clock_skew", "malformed"]
 

@@ -15,7 +15,7 @@ from gigafactory.grok.sources import backoff, reconnect, text
 from gigafactory.grok.sources.backoff import Backoff
 from gigafactory.grok.sources.bluesky_events import event_of
 from gigafactory.grok.sources.markup import text_of
-from gigafactory.grok.sources.registry import Options, sources_of
+from gigafactory.grok.sources.streaming import wait_asked_s
 from gigafactory.grok.sources.telling import Teller
 from gigafactory.grok.sources.watch import gathered, merged
 from gigafactory.spec.post import Deletion, Post
@@ -35,6 +35,28 @@ def test_backoff_counts_each_kind_of_failure_by_itself_and_begins_anew() -> None
     assert [waits.rate_s() for _ in range(3)] == [60, 120, 240]
     waits.reset()
     assert (waits.network_s(), waits.server_s(), waits.rate_s()) == (0.0, 5.0, 60.0)
+
+
+@pytest.mark.parametrize(
+    ("header", "value", "wait_s"),
+    [
+        ("Retry-After", "17", 17.0),
+        ("Retry-After", "Fri, 02 Jan 2026 03:05:09 GMT", 9.0),
+        ("x-rate-limit-reset", "1767323160", 60.0),
+        ("RateLimit-Reset", "1767323160", 60.0),
+        ("X-RateLimit-Reset", "2026-01-02T03:06:00Z", 60.0),
+        ("X-RateLimit-Reset", "2026-01-02T03:00:00Z", 0.0),
+        ("Retry-After", "soon", None),
+        ("Retry-After", "9" * 400, None),
+        ("x-rate-limit-reset", "-1", None),
+        ("Server", "1", None),
+    ],
+)
+def test_what_a_server_asks_to_wait_is_understood_in_every_form(
+    header: str, value: str, wait_s: float | None
+) -> None:
+    now = datetime(2026, 1, 2, 3, 5, tzinfo=UTC)
+    assert wait_asked_s({header: value}, now) == wait_s
 
 
 @pytest.mark.parametrize(
@@ -138,24 +160,6 @@ def test_merged_streams_end_with_the_first_and_pass_its_error_on() -> None:
         asyncio.run(main())
     assert 10 in found
     assert closed == [True]
-
-
-def test_sources_are_made_by_their_names_each_once() -> None:
-    tokens = {"X_BEARER_TOKEN": "t", "MASTODON_TOKEN": "m"}
-    options = Options(rules=("mars",), environment=tokens)
-    names = ["bluesky", "x", "mastodon:a.example", "run:/tmp/tiny", "file:/tmp/a", "bluesky"]
-    found = [one.name for one in sources_of(names, options)]
-    assert found == ["bluesky", "x", "mastodon:a.example", "run:tiny", "file"]
-
-
-def test_all_that_is_wrong_with_names_is_said_in_one_line() -> None:
-    with pytest.raises(SpecError) as refused:
-        sources_of(["x", "twitter", "mastodon", "bluesky:a"], Options(environment={}))
-    message = str(refused.value)
-    assert "X_BEARER_TOKEN must hold the bearer token of an app" in message
-    for name in ("'twitter'", "'mastodon'", "'bluesky:a'"):
-        assert f"got {name}" in message
-    assert "\n" not in message
 
 
 def test_real_events_of_the_network_are_read_as_what_they_are() -> None:

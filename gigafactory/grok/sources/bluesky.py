@@ -19,11 +19,11 @@ from gigafactory.grok.sources.bluesky_events import Event, Gone, event_of
 from gigafactory.grok.sources.bluesky_handles import Handles
 from gigafactory.grok.sources.bluesky_place import Endpoint, Place, place_of
 from gigafactory.grok.sources.reconnect import Answered, Dropped, for_ever
-from gigafactory.grok.sources.socket import messages
 from gigafactory.grok.sources.stored import Kept, nothing_kept
 from gigafactory.grok.sources.streaming import client
 from gigafactory.grok.sources.telling import Teller, utc_now
 from gigafactory.grok.sources.watch import gathered
+from gigafactory.grok.sources.websocket import messages
 from gigafactory.spec.post import Batch, Change, Deletion, Incident, Post
 
 if TYPE_CHECKING:

@@ -7,6 +7,7 @@ a courtesy: where it fails or is in no hurry, the identifier stands in its place
 from __future__ import annotations
 
 import asyncio
+import logging
 from collections import OrderedDict
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
@@ -29,6 +30,7 @@ QUESTIONS: Final = 4  # at once; the rest keep their identifiers
 PATIENCE_S: Final = 2.0
 PAUSE_S: Final = 30.0
 MOST_KNOWN: Final = 200_000
+_log = logging.getLogger(__name__)
 
 
 @dataclass(slots=True)
@@ -37,7 +39,7 @@ class Handles:
 
     Attributes:
         http: The AppView; None to ask nobody.
-        tell: Hears when it refuses.
+        tell: The source, whose clock it goes by.
     """
 
     http: httpx.AsyncClient | None
@@ -72,11 +74,14 @@ class Handles:
             pause_s = max(asked or 0.0, PAUSE_S)
             self._quiet_until = self.tell.now() + timedelta(seconds=pause_s)
             why = str(error) or f"no answer within {PATIENCE_S:g} s"
-            self.tell("rate_limited", f"no handles for {pause_s:g} s, identifiers instead: {why}")
+            _log.info("bluesky: no handles for %g s, identifiers instead: %s", pause_s, why)
 
     async def _ask(self, http: httpx.AsyncClient, dids: list[str]) -> None:
         told = await fetched(http, "GET", PATH, self.tell, params={"actors": dids})
-        for one in rows(table(told).get("profiles")):
-            did, handle = words(one.get("did")), words(one.get("handle"))
-            if did in dids and handle and handle != "handle.invalid":
-                self.learn(did, handle)
+        handles = {
+            words(one.get("did")): words(one.get("handle"))
+            for one in rows(table(told).get("profiles"))
+        }
+        for did in dids:  # one without an answer is not asked for again and again
+            handle = handles.get(did, "")
+            self.learn(did, handle if handle not in ("", "handle.invalid") else did)

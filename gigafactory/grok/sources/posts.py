@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Final
 
 from gigafactory.grok.sources import moments
 from gigafactory.grok.sources.text import capped, one_line
@@ -44,47 +44,43 @@ def post(
     text: str,
     edited_at: datetime | None = None,
     revision: int = 0,
-    **links: str,
+    url: str = "",
+    lang: str = "",
 ) -> Post | None:
-    """Return the post, cleaned; None, told as "malformed", if nothing is left of its text.
+    """Return the post, cleaned; None if nothing is left of its text.
 
-    Text that is too long is cut ("oversized"); a time from more than five minutes ahead becomes
-    the time of arrival ("clock_skew").
-
-    Args:
-        tell: Its source.
-        id: As `identifier` returned it.
-        author: Handle.
-        created_at: In UTC.
-        text: Plain text of any characters.
-        edited_at: In UTC.
-        revision: As of `Post`.
-        **links: `url` and `lang`, where there are any.
+    Text that is too long is cut, and told as "oversized"; a time from more than five minutes ahead
+    becomes the time of arrival ("clock_skew"). Fields are as of `Post`, in any characters; `id` as
+    `identifier` returned it, times in UTC.
     """
     kept, cut = capped(text)
     if not kept:
         return None
     if cut:
         tell("oversized", f"post {id}: text of {len(text)} characters is cut to {len(kept)}")
-    edited_at = None if edited_at is None else _not_ahead(tell, id, edited_at)
     return Post(
         id=id,
         source=tell.source,
         author=one_line(author, MAX_HANDLE_CHARS).lstrip("@") or "unknown",
         created_at=_not_ahead(tell, id, created_at),
         text=kept,
+        url=url if _is_address(url, tell) else "",
+        lang=lang if _is_tag(lang) else "",
         revision=min(max(revision, 0), FINAL_REVISION - 1),
-        edited_at=edited_at,
-        **_links(**links),
+        edited_at=None if edited_at is None else _not_ahead(tell, id, edited_at),
     )
 
 
-def _links(url: str = "", lang: str = "") -> dict[str, Any]:
-    """Return the page if a browser may open it, and the language if it may be a tag of one."""
+def _is_address(url: str, tell: Teller) -> bool:
+    """Return whether a browser may open it; a file only if the factory itself points at it."""
     told = len(url) <= MAX_URL_CHARS and url.isprintable() and " " not in url
-    web = told and url.startswith(("https://", "http://", "file:///"))
-    tag = len(lang) <= MAX_LANG_CHARS and lang.isascii() and lang.replace("-", "").isalnum()
-    return {"url": url if web else "", "lang": lang if tag else ""}
+    ours = tell.source.startswith("run:") and url.startswith("file:///")
+    return told and (ours or url.startswith(("https://", "http://")))
+
+
+def _is_tag(lang: str) -> bool:
+    """Return whether it may be the tag of a language."""
+    return len(lang) <= MAX_LANG_CHARS and lang.isascii() and lang.replace("-", "").isalnum()
 
 
 def _not_ahead(tell: Teller, id: str, moment: datetime) -> datetime:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from contextlib import aclosing
-from typing import TYPE_CHECKING, TypeVar
+from typing import TYPE_CHECKING, Final, TypeVar
 
 from gigafactory.grok.sources.backoff import Backoff
 
@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from gigafactory.grok.sources.telling import Teller
 
 T = TypeVar("T")
+MOST_ASKED_S: Final = 3600.0  # a server that asks for more is asked again after an hour
 
 
 class Interrupted(Exception):  # noqa: N818  (a family: why an attempt ended)
@@ -80,4 +81,4 @@ def _wait_s(end: Interrupted, backoff: Backoff) -> float:
     if not isinstance(end, Answered):
         return backoff.network_s()
     own = backoff.rate_s() if end.status == 429 else backoff.server_s()
-    return max(own, end.wait_s or 0.0)
+    return max(own, min(end.wait_s or 0.0, MOST_ASKED_S))

@@ -21,7 +21,8 @@ if TYPE_CHECKING:
 CONNECT_S: Final = 10.0
 ANSWER_S: Final = 30.0
 MAX_ANSWER_BYTES: Final = 1 << 25
-RESETS: Final = ("x-rate-limit-reset", "x-ratelimit-reset")  # X: Unix time; Mastodon: ISO 8601
+# When the window of a limit ends. X, Bluesky: Unix time; Mastodon: ISO 8601.
+RESETS: Final = ("x-rate-limit-reset", "ratelimit-reset", "x-ratelimit-reset")
 
 
 def client(base_url: str, token: str = "") -> httpx.AsyncClient:

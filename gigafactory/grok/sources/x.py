@@ -154,6 +154,7 @@ class _Listening:
                 async with aclosing(missed) as pages:
                     async for page in pages:
                         yield _Found(tuple(page))
+                self.tell("caught_up", f"what X's search tells since {since:%Y-%m-%d %H:%M} UTC")
             for found in self._read(first):
                 yield found
             async for together in lines:
