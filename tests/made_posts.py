@@ -17,6 +17,7 @@ if TYPE_CHECKING:
 
 NOON = datetime(2026, 11, 20, 12, tzinfo=UTC)
 NUM_WORDS = 60_000
+NUM_FUNCTION_WORDS = 100  # the most frequent words stand for those that a search leaves out
 SYLLABLES = tuple("ba ce di fo gu ha ke li mo nu pa re si to vu ya ze bri cla dro".split())  # noqa: SIM905
 
 
@@ -61,9 +62,11 @@ class Zipf:
         shares = 1 / np.arange(1, num_words + 1)
         self._below = np.cumsum(shares) / shares.sum()
 
-    def texts(self, number: int, num_words: int = 15) -> list[str]:
-        drawn = np.searchsorted(self._below, self.random.random((number, num_words)))
-        return [" ".join(row) for row in self.words[drawn]]
+    def texts(self, number: int, num_words: int = 15, *, beyond: int = 0) -> list[str]:
+        """Return so many texts, without the `beyond` most frequent words."""
+        least = self._below[beyond - 1] if beyond else 0.0
+        chance = self.random.uniform(least, 1.0, (number, num_words))
+        return [" ".join(row) for row in self.words[np.searchsorted(self._below, chance)]]
 
 
 def zipf_posts(number: int, seed: int, source: str = "made") -> Iterator[Post]:

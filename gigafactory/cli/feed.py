@@ -65,28 +65,35 @@ def start(
 
 @feed.command("add")
 def add(
-    files: Annotated[list[Path], typer.Argument(help="JSON Lines: one post a line.")],
-    source: Annotated[str, typer.Option(help="Name that its posts stand under.")] = "file",
+    paths: Annotated[
+        list[Path], typer.Argument(help="JSON Lines, one post a line; or folders of runs.")
+    ],
+    source: Annotated[str, typer.Option(help="Name that posts of files stand under.")] = "file",
     as_json: Annotated[bool, typer.Option("--json", help="One line of JSON.")] = False,
 ) -> None:
-    """Add posts of files: new ones, edits, deletions; a faulty line is told and passed over."""
+    """Add posts of files and runs: new ones, edits, deletions; a faulty line is told, no more."""
     with needing_grok():
         from gigafactory.grok.ingest import Totals
-    unread = [str(file) for file in files if not file.is_file()]
-    if unread:
-        raise SpecError(f"{', '.join(unread)}: no such file", field="files")
+    if missing := [str(path) for path in paths if not path.exists()]:
+        raise SpecError(f"{', '.join(missing)}: no such file or folder", field="paths")
+    if not source.strip() or any(mark.isspace() for mark in source):
+        raise SpecError(f"--source must be a name without spaces, got {source!r}", field="source")
     every = Totals()
-    for file in files:
-        every.add(_ingested(partial(_lines, file, source), None, BULK_COMMIT_S))
+    for path in paths:
+        every.add(_ingested(partial(_finite, path, source), None, BULK_COMMIT_S))
     if every.refused:
         raise every.refused[0]
     _tell(every, as_json=as_json)
 
 
-def _lines(file: Path, source: str, log: Reading) -> Sequence[Source]:
+def _finite(path: Path, name: str, log: Reading) -> Sequence[Source]:
+    """Return the source that reads what a file or a run's folder holds now, to its end."""
     from gigafactory.grok.sources.lines import LinesSource
+    from gigafactory.grok.sources.runs import RunSource
 
-    return [LinesSource(file, source, find=lambda key: log().post(key))]
+    if path.is_dir():
+        return [RunSource(path, follow=False)]
+    return [LinesSource(path, name, find=lambda key: log().post(key))]
 
 
 @feed.command("status")

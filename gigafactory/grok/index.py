@@ -75,8 +75,9 @@ class TantivyIndex:
         with damage_told(self.folder):
             writer = self._writing()
             for change in changes:
-                if change.key not in fresh:
-                    writer.delete_documents_by_term("key", key_term(change.key))
+                key = change.key
+                if key not in fresh:
+                    writer.delete_documents_by_term("key", key_term(key))
                 if isinstance(change, Post):
                     writer.add_document(post_document(change))
 

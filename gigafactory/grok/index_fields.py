@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from functools import cache
+from functools import cache, lru_cache
 from typing import TYPE_CHECKING, Final
 
 import tantivy
@@ -49,20 +49,21 @@ def key_of(term: str) -> PostKey:
 
 def post_document(post: Post) -> tantivy.Document:
     """Return a post as the index holds it."""
-    stands = post.edited_at or post.created_at
-    made = tantivy.Document(
-        key=key_term(post.key),
-        stems=post.text,
-        words=post.text,
-        author=post.author.lower(),
-        source=families(post.source),
-        lang=families(post.lang.lower(), "-"),
-    )
+    created_us = microseconds(post.created_at)
+    edited = post.edited_at
+    held = {
+        "key": f"{post.source}{SEPARATOR}{post.id}",
+        "stems": post.text,
+        "words": post.text,
+        "author": post.author.lower(),
+        "source": families(post.source),
+        "lang": families(post.lang.lower(), "-"),
+        "created_us": created_us,
+        "stands_us": created_us if edited is None else microseconds(edited),
+    }
     if unspaced := pairs(post.text):
-        made.add_text("pairs", " ".join(unspaced))
-    made.add_integer("created_us", microseconds(post.created_at))
-    made.add_integer("stands_us", microseconds(stands))
-    return made
+        held["pairs"] = " ".join(unspaced)
+    return tantivy.Document.from_dict(held, schema())
 
 
 def mark_document(sequence: int, log: str) -> tantivy.Document:
@@ -72,6 +73,7 @@ def mark_document(sequence: int, log: str) -> tantivy.Document:
     return made
 
 
+@lru_cache(maxsize=4096)
 def families(name: str, mark: str = ":") -> list[str]:
     """Return a name and what it belongs to: "mastodon:HOST" is found as "mastodon" too.
 

@@ -1,7 +1,7 @@
 """The one writer of the feed: many sources at once into the log and its index.
 
 Batches of all sources are written in groups, each group with the cursors behind it in one
-transaction; the index is committed every 0.4 s. A full disk, a failing index or a source that
+transaction; the index is committed every 0.3 s. A full disk, a failing index or a source that
 breaks holds up nothing but itself, and what could not be written yet waits.
 """
 
@@ -30,7 +30,7 @@ if TYPE_CHECKING:
 
 GATHER_S: Final = 0.05  # a group is gathered for so long before it is written
 GROUP: Final = 4_000  # changes of a group, about
-COMMIT_S: Final = 0.4  # between commits of the index
+COMMIT_S: Final = 0.3  # between commits of the index
 RETRY_S: Final = (0.5, 30.0)  # a failing disk: first wait, doubling up to the second
 BROKEN_S: Final = (5.0, 300.0)  # a source that raised what it must not: likewise
 _log = logging.getLogger(__name__)
@@ -142,12 +142,12 @@ class Ingest:
         self._commit_at = loop.time() + self._commit_s
         while not (self._over and not len(self._inbox)):
             await self._inbox.arrival(self._commit_at - loop.time())
-            if not self._inbox.full and not self._over:
+            if self._inbox.num_changes < GROUP and not self._over:
                 await asyncio.sleep(GATHER_S)
             await self._persist(await self._inbox.take(GROUP))
-            if loop.time() >= self._commit_at:
+            if (begun := loop.time()) >= self._commit_at:
+                self._commit_at = begun + self._commit_s
                 await self._housekeep()
-                self._commit_at = loop.time() + self._commit_s
         for source in self._sources:
             self._standings.stand(source.name, "stopped")
         await self._persist([])

@@ -35,10 +35,13 @@ def relevant(query: Query) -> Terms:
     """Return what finds posts with all phrases or else any of the words, the telling ones first."""
     phrases, loose = _parts(query.words)
     clauses = filters(query) + [(Occur.Must, one) for one in phrases]
-    # One flat union: the engine then skips whole blocks that cannot reach the best ten.
-    if any_of := [(Occur.Should, term) for forms in loose for term in forms]:
+    any_of = [(Occur.Should, term) for forms in loose for term in forms]
+    if any_of and not clauses:
+        # A flat union and nothing else: the engine skips blocks that cannot reach the best ten.
+        return Terms.boolean_query(any_of)
+    if any_of:
         clauses.append((Occur.Should if phrases else Occur.Must, Terms.boolean_query(any_of)))
-    return Terms.boolean_query(_never_empty(clauses))
+    return Terms.boolean_query(_some_post(clauses))
 
 
 def sharing(query: Query, share: float) -> Terms:
@@ -52,7 +55,7 @@ def sharing(query: Query, share: float) -> Terms:
         ]
         some = Terms.boolean_query([(Occur.Should, one) for one in any_form], least)
         clauses.append((Occur.Must, some))
-    return Terms.boolean_query(_never_empty(clauses))
+    return Terms.boolean_query(_some_post(clauses))
 
 
 def mark() -> Terms:
@@ -67,8 +70,9 @@ def num_words(query: Query) -> int:
 
 def filters(query: Query) -> Clauses:
     """Return what every hit must fulfil besides its words; nothing of it counts in the score."""
-    clauses: Clauses = [(Occur.MustNot, _term("mark", MARK))]
-    clauses += [(Occur.MustNot, _term("author", one.lower())) for one in query.excluded_authors]
+    clauses: Clauses = [
+        (Occur.MustNot, _term("author", one.lower())) for one in query.excluded_authors
+    ]
     for field, values in (
         ("author", query.authors), ("source", query.sources), ("lang", query.langs),
     ):  # fmt: skip
@@ -122,7 +126,9 @@ def _term(field: str, value: str, option: str = "basic") -> Terms:
     return Terms.term_query(schema(), field, analysis.whole(value), option)
 
 
-def _never_empty(clauses: Clauses) -> Clauses:
-    """Add all posts where nothing but exclusions is asked."""
+def _some_post(clauses: Clauses) -> Clauses:
+    """Add all posts, and nothing else, where only exclusions are asked."""
     asks: Iterable[bool] = (occur is not Occur.MustNot for occur, _ in clauses)
-    return clauses if any(asks) else [*clauses, (Occur.Must, Terms.all_query())]
+    if any(asks):
+        return clauses
+    return [*clauses, (Occur.Must, Terms.all_query()), (Occur.MustNot, mark())]

@@ -23,7 +23,7 @@ EXPIRE_AT_ONCE: Final = 2_000
 CHECKPOINT_S: Final = 5.0
 FORGET_S: Final = 3_600.0
 TOMBSTONE: Final = timedelta(days=30)  # how late an edit of a deleted post may come
-# X asks that deleted posts are gone within 24 hours (developer policy, content compliance).
+# X wants deleted posts gone within 24 hours of being asked (developer policy, compliance).
 RENEW_AFTER: Final = timedelta(hours=20)
 RENEW_SLICE_S: Final = 0.1
 

@@ -8,15 +8,16 @@ them again. `secure_delete` overwrites erased words with zeros; `checkpoint` emp
 from __future__ import annotations
 
 import contextlib
+import itertools
 import os
 import sqlite3
 import uuid
 from collections import Counter
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final, NamedTuple
 
 from gigafactory.errors import CatalogError
-from gigafactory.grok.fold import Effect, Gone, Held, effect, merged
+from gigafactory.grok.fold import Effect, Folded, Gone, Held
 from gigafactory.grok.log import (
     BUSY_S,
     COLUMNS,
@@ -38,7 +39,10 @@ if TYPE_CHECKING:
 
 CACHE_KIB: Final = 65_536
 WAL_PAGES: Final = 4_000  # 16 MB before pages move from the WAL into the file
-INSERT: Final = f"INSERT INTO posts (sequence, {COLUMNS}) VALUES (?{',?' * 11})"  # noqa: S608
+ROW: Final = f"(?{',?' * 11})"
+INSERT: Final = f"INSERT INTO posts (sequence, {COLUMNS}) VALUES {ROW}"  # noqa: S608
+ROWS_AT_ONCE: Final = 250
+INSERT_MANY: Final = INSERT + f", {ROW}" * (ROWS_AT_ONCE - 1)
 WORDS_OF_IGNORED: Final = {
     Effect.LATE: "older than what the log holds",
     Effect.MALFORMED: "cannot be stored: no whole characters, or a revision beyond 64 bits",
@@ -97,19 +101,17 @@ class LogWriter(Log):
         Raises:
             sqlite3.OperationalError: The disk is full or fails; nothing was written.
         """
-        changes = [change for batch in batches for change in batch.changes]
-        before = held_under(
-            self._connection, {change.key for change in changes}, self._one_at_a_time
-        )
-        folded = _Folded(dict(before))
-        for change in changes:
-            folded.add(change)
+        changes = [(change.key, change) for batch in batches for change in batch.changes]
+        before = held_under(self._connection, {key for key, _ in changes}, self._one_at_a_time)
+        folded = Folded(dict(before))
+        for key, change in changes:
+            folded.add(key, change)
         after = folded.after
         with self._transaction():
             first = self._replace(before, after, now)
             self._raise(folded.raised)
             self._count_posts(before, after, now)
-            for batch in batches:
+            for batch in {batch.source: batch for batch in batches}.values():
                 self._move(batch, now)
             for name, standing in (standings or {}).items():
                 self._stand(name, standing)
@@ -187,17 +189,27 @@ class LogWriter(Log):
         old = [key for key in after if key in before]
         self._connection.executemany("DELETE FROM posts WHERE source = ? AND id = ?", old)
         arrived_us = microseconds(now)
-        self._connection.executemany(
-            INSERT,
-            (
-                (place, *_row(change, gone, arrived_us))
-                for place, change in enumerate(after.values(), first + 1)
-            ),
-        )
+        rows = [
+            (place, *_row(change, gone, arrived_us))
+            for place, change in enumerate(after.values(), first + 1)
+        ]
+        self._insert(rows)
         self._note("sequence", first + len(after))
         if any(before[key].post for key in old) and self.erased_since() is None:
             self._note("erased_since_us", arrived_us)
         return first
+
+    def _insert(self, rows: list[tuple[object, ...]]) -> None:
+        """Insert rows, hundreds by one statement.
+
+        The interpreter lock is let go once a statement: row by row, a source that parses on
+        another thread would have it each time for its whole interval.
+        """
+        whole = len(rows) - len(rows) % ROWS_AT_ONCE
+        for begin in range(0, whole, ROWS_AT_ONCE):
+            some = rows[begin : begin + ROWS_AT_ONCE]
+            self._connection.execute(INSERT_MANY, list(itertools.chain.from_iterable(some)))
+        self._connection.executemany(INSERT, rows[whole:])
 
     def _raise(self, revisions: dict[PostKey, int]) -> None:
         """Note that posts, as they stand, were told again with higher revisions."""
@@ -253,37 +265,6 @@ class LogWriter(Log):
 
     def _note(self, name: str, value: int | None) -> None:
         self._connection.execute("REPLACE INTO meta VALUES (?, ?)", (name, value))
-
-
-@dataclass(slots=True)
-class _Folded:
-    """What changes come to: what stands under altered keys, and what only rose in revision."""
-
-    held: dict[PostKey, Held]
-    after: dict[PostKey, Change] = field(default_factory=dict)
-    raised: dict[PostKey, int] = field(default_factory=dict)
-    counts: Counter[tuple[str, Effect]] = field(default_factory=Counter)
-
-    def add(self, change: Change) -> None:
-        """Take in the next change."""
-        key = change.key
-        held = self.held.get(key)
-        one = effect(held, change)
-        self.counts[change.source, one] += 1
-        if one.alters:
-            self._alter(key, held, change)
-        elif one is Effect.REPEATED and held and change.revision > held.revision:
-            self.held[key] = held._replace(revision=change.revision)
-            self.raised[key] = change.revision
-
-    def _alter(self, key: PostKey, held: Held | None, change: Change) -> None:
-        self.after.pop(key, None)  # so that it comes last
-        self.raised.pop(key, None)
-        if isinstance(change, Post):
-            post = merged(held, change)
-            self.held[key], self.after[key] = Held(post.revision, Gone.NOT, post), post
-        else:
-            self.held[key], self.after[key] = Held(change.revision, Gone.DELETED, None), change
 
 
 def _ignored(counts: Counter[tuple[str, Effect]], now: datetime) -> Iterator[tuple[Incident, int]]:

@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 
 from tests.integration.test_cli_command import Ran, answered, giga, is_one_line, refused
+from tests.made_run import begun
 
 LINES: list[dict[str, Any]] = [
     {"id": "1", "author": "nasa", "created_at": "2026-11-20T10:00:00Z",
@@ -75,6 +76,16 @@ def test_the_same_file_again_adds_nothing_and_a_longer_one_its_rest(tmp_path: Pa
     assert told("feed", "add", lines(path, more))["new"] == 1
 
 
+def test_a_run_is_added_as_posts_of_the_factory(tmp_path: Path) -> None:
+    made = begun(tmp_path / "grok")
+    made.event("failure", 100, rank=3, detail="killed by the kernel")
+    added = told("feed", "add", made.folder.path)
+    assert added["new"] >= 1
+    hits = told("search", "killed source:run")["hits"]
+    assert "killed" in hits[0]["text"]
+    assert hits[0]["source"] == "run:grok"
+
+
 def test_faulty_lines_are_counted_and_the_rest_is_kept(tmp_path: Path) -> None:
     added = told("feed", "add", lines(tmp_path / "posts.jsonl", "garbage\n", '{"id":"7"}\n'))
     assert added["new"] == 3
@@ -124,7 +135,7 @@ def test_a_feed_that_is_not_there_has_no_hits_and_says_so() -> None:
         (("search", "x", "--as-of", "soon"), "--as-of: must be a date"),
         (("search", "from:"), "from: must be followed by a handle"),
         (("search", "--batch", "none.jsonl", "--out", "o"), "none.jsonl: cannot be read"),
-        (("feed", "add", "none.jsonl"), "none.jsonl: no such file"),
+        (("feed", "add", "none.jsonl"), "none.jsonl: no such file or folder"),
         (("feed", "start", "twitter"), "'twitter' is no source"),
         (("feed", "start", "bluesky", "bluesky"), "given twice"),
         (("feed", "start", "x"), "X_BEARER_TOKEN must hold a bearer token"),

@@ -151,6 +151,14 @@ def test_a_reader_sees_what_another_process_commits_and_no_deleted_post_before_t
     assert found(feed, "dawn") == ["new"]
 
 
+def test_a_reader_that_was_there_before_the_feed_finds_it_later(tmp_path: Path) -> None:
+    feed = Feed(FeedHome(tmp_path))
+    assert found(feed, "dawn") == []
+    assert feed.freshness(NOON).sources == ()
+    kept(tmp_path, *POSTS)
+    assert found(feed, "dawn") == ["launch"]
+
+
 def test_an_index_resumes_at_exactly_the_place_it_had_committed(tmp_path: Path) -> None:
     keeper = kept(tmp_path, *POSTS)
     keeper.write([batch(post("late", "Dawn of another day"), deletion("stage"))])

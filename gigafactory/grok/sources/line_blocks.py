@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-from typing import TYPE_CHECKING, BinaryIO, Final, NamedTuple
+from typing import TYPE_CHECKING, Any, BinaryIO, Final, NamedTuple
 
 from gigafactory.grok.sources.payload import MAX_EVENT_BYTES, table
 
@@ -45,18 +45,88 @@ def place_of(cursor: str | None, file: BinaryIO, path: Path) -> Place:
     """Return the place in a cursor if this file still holds what was read; else its start."""
     try:
         told = table(json.loads(cursor or "{}"))
-        place = Place(told["offset"], told["lines"], told["before"])
-        same = told["file"] == str(path.resolve()) and _before(file, place.offset) == place.before
-        return place if same and place.lines >= 0 else Place()
+        place = kept_place(told)
+        same = told["file"] == str(path.resolve()) and is_there(file, place)
     except (ValueError, KeyError, TypeError, RecursionError):
         return Place()
+    return place if same else Place()
 
 
-def blocks_of(file: BinaryIO, place: Place) -> Iterator[Block]:
+def kept_place(told: dict[str, Any]) -> Place:
+    """Return the place that `Place._asdict` told; the start if it told nothing.
+
+    Raises:
+        TypeError: It told something else.
+    """
+    place = Place(told.get("offset", 0), told.get("lines", 0), told.get("before", ""))
+    counts = isinstance(place.offset, int) and isinstance(place.lines, int)
+    if not counts or not isinstance(place.before, str) or min(place.offset, place.lines) < 0:
+        raise TypeError(f"is no place in a file: {told}")
+    return place
+
+
+class Line(NamedTuple):
+    """A line of a file: where it begins, its number from 1, its bytes without the end."""
+
+    offset: int
+    number: int
+    data: bytes
+
+
+class Tail:
+    """The lines of a file that grows, each once; a file that is not there yet has none.
+
+    Attributes:
+        path: The file.
+        place: What is read.
+    """
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        self.place = Place()
+
+    def lines(self) -> Iterator[Line]:
+        """Yield the whole lines after the place, which moves block by block."""
+        try:
+            file = self.path.open("rb")
+        except FileNotFoundError:
+            return
+        with file:
+            for block in blocks_of(file, self.place, grows=True):
+                offset, number = self.place.offset, self.place.lines
+                for data in block.lines:
+                    number += 1
+                    yield Line(offset, number, data)
+                    offset += len(data) + 1
+                self.place = block.after
+
+    def is_anew(self) -> bool:
+        """Return whether the file is not the one that was read; then the place is its start."""
+        try:
+            with self.path.open("rb") as file:
+                same = is_there(file, self.place)
+        except FileNotFoundError:
+            same = not self.place.offset
+        if not same:
+            self.place = Place()
+        return not same
+
+    def place_at(self, line: Line) -> Place:
+        """Return the place before a line."""
+        with self.path.open("rb") as file:
+            return Place(line.offset, line.number - 1, _before(file, line.offset))
+
+
+def is_there(file: BinaryIO, place: Place) -> bool:
+    """Return whether a file still holds what was read up to a place."""
+    return not place.offset or _before(file, place.offset) == place.before
+
+
+def blocks_of(file: BinaryIO, place: Place, *, grows: bool = False) -> Iterator[Block]:
     """Yield the lines after a place, block by block.
 
-    A last line without an end counts if it is whole JSON. Of one that is too long a beginning is
-    given that is too long as well.
+    A last line without an end counts if it is whole JSON; if the file grows, it waits. Of a line
+    that is too long a beginning is given that is too long as well.
     """
     file.seek(place.offset)
     number = place.lines
@@ -64,7 +134,7 @@ def blocks_of(file: BinaryIO, place: Place) -> Iterator[Block]:
         end, torn = file.tell(), False
         if not data.endswith(b"\n"):
             rest = data[data.rfind(b"\n") + 1 :]
-            torn = not _is_json(rest)
+            torn = grows or not _is_json(rest)
             if torn:
                 data, end = data.removesuffix(rest), end - len(rest)
         lines = data.removesuffix(b"\n").split(b"\n") if data else []

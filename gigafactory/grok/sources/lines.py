@@ -25,6 +25,7 @@ from gigafactory.spec.post import Batch, Deletion, PostKey
 
 if TYPE_CHECKING:
     from collections.abc import AsyncGenerator, Callable
+    from datetime import datetime
     from pathlib import Path
 
     from gigafactory.spec.post import Change, Incident, Post
@@ -131,23 +132,20 @@ class _Parser:
         return self._written(id, told, where)
 
     def _written(self, id: str, told: dict[str, Any], where: str) -> Post | None:
-        """Return a new post or a new version; None of a repetition, or of a fault, which is told."""
+        """Return a new post or version; None of a repetition, or of a fault, which is told."""
         before = self._before(id, told)
         created = before.created_at if before else None
-        created = moments.parsed(told.get("created_at")) if "created_at" in told else created
-        author = words(told.get("author")) or (before.author if before else "")
+        created = moments.parsed(told["created_at"]) if "created_at" in told else created
+        author = before.author if before else ""
+        author = words(told["author"]) if "author" in told else author
         text = words(told.get("text"))
         if faults := _faults(told, created, author, text):
             self.tell("malformed", f"{where}: {'; '.join(faults)}")
             return None
         assert created is not None
-        known = _Known(
-            author,
-            created,
-            words(told.get("url")) or (before.url if before else ""),
-            words(told.get("lang")) or (before.lang if before else ""),
-            hash(text),
-        )
+        url = words(told.get("url")) or (before.url if before else "")
+        lang = words(told.get("lang")) or (before.lang if before else "")
+        known = _Known(author, created, url, lang, hash(text))
         if known == before:
             return None
         return self._made(id, known, text, self._edited_at(told, before))

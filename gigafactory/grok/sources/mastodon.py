@@ -165,17 +165,15 @@ class _Listening:
 
     async def _missed(self) -> AsyncGenerator[Batch, None]:
         """Yield what happened while nobody listened; the place moves when all of it is told."""
-        returning, after = self.number > 0, self._first()
-        newest = self.number
+        after, newest = self._first(), self.number
         pages = mastodon_rest.missed(self.http, self.source.timeline(), after, self.tell)
         async with aclosing(pages):
             async for page in pages:
                 newest = max(newest, *(one.number for one in page), 0)
                 yield self._batch(page)
-        if returning:
-            async with aclosing(self._rechecked()) as batches:
-                async for batch in batches:
-                    yield batch
+        async with aclosing(self._rechecked()) as batches:
+            async for batch in batches:
+                yield batch
         self.number = newest
         self.tell("caught_up", f"up to status {newest}")
         yield self._batch(())

@@ -14,11 +14,15 @@ from typing import Final
 from gigafactory.spec.post import MAX_TEXT_CHARS
 
 _LINE_ENDS: Final = re.compile("\r\n|[\r\x0b\x0c\x85\u2028\u2029]")
+_UNSEEN_SET: Final = (
+    "\x00-\x08\x0e-\x1f\x7f-\x9f\u00ad\u200b\u2060-\u2064\u206a-\u206f\ufeff\ufff9-\ufffb"
+    "\u202a-\u202e\u2066-\u2069\U000e0000-\U000e007f"
+)
 _UNSEEN: Final = re.compile(
     "(\U0001f3f4[\U000e0030-\U000e007a]{1,8}\U000e007f)"  # the flag of a region, such as Wales
-    "|[\x00-\x08\x0e-\x1f\x7f-\x9f\u00ad\u200b\u2060-\u2064\u206a-\u206f\ufeff\ufff9-\ufffb"
-    "\u202a-\u202e\u2066-\u2069\U000e0000-\U000e007f]"
+    f"|[{_UNSEEN_SET}]"
 )
+_SUSPECT: Final = re.compile(f"[\r\x0b\x0c\u2028\u2029\ud800-\udfff{_UNSEEN_SET}]")
 _SURROGATE: Final = re.compile("[\ud800-\udfff]")
 REPLACEMENT: Final = "\ufffd"
 
@@ -29,7 +33,7 @@ def plain(text: str) -> str:
     >>> plain("pay \u202e001\u202c\x00 now\r\n")
     'pay 001 now'
     """
-    if text.isascii() and text.isprintable():
+    if text.isprintable() or _SUSPECT.search(text) is None:  # nothing taken out is printable
         return text.strip()
     text = _LINE_ENDS.sub("\n", text)
     text = _UNSEEN.sub(lambda found: found[1] or "", text)
