@@ -15,7 +15,7 @@ from gigafactory.grok import kinds, shown
 from gigafactory.grok.conversation import standalone
 from gigafactory.grok.evidence import Evidence, order
 from gigafactory.grok.extractive import Extractive
-from gigafactory.grok.modelled import ModelUnavailable
+from gigafactory.grok.modelled import ModelError
 from gigafactory.grok.passages import Passage
 from gigafactory.grok.plain import plain
 from gigafactory.grok.question import question as read
@@ -31,7 +31,7 @@ if TYPE_CHECKING:
     from gigafactory.grok.doors import Answerer, Draft, Searchable
     from gigafactory.grok.question import Question
     from gigafactory.spec.answer import Turn
-    from gigafactory.spec.post import Freshness, Hit, Post, PostKey
+    from gigafactory.spec.post import Hit, Post, PostKey
 
 MAX_SENTENCES: Final = 8
 ANYTHING: Final = Query()
@@ -49,6 +49,7 @@ class _Written:
     said: set[str] = field(default_factory=set)
     dropped: int = 0
     model: str = ""
+    notes: list[str] = field(default_factory=list)
 
     def add(self, sentence: str, passage: Passage) -> Sentence:
         """Return the sentence with its mark, put behind what is written."""
@@ -87,9 +88,7 @@ class Answering:
         self._answerer = answerer
         self._rerank = rerank
 
-    def answer(
-        self, question: str, turns: Sequence[Turn] = (), within: Query = ANYTHING
-    ) -> Answer:
+    def answer(self, question: str, turns: Sequence[Turn] = (), within: Query = ANYTHING) -> Answer:
         """Return the whole answer to a question."""
         *_, last = self.stream(question, turns, within)
         assert isinstance(last, Answer)
@@ -115,31 +114,42 @@ class Answering:
         freshness = self._feed.freshness(now)
         notes = [*([f"understood as: {asked}"] if turns and asked != question else [])]
         notes += shown.down(freshness)
-        writing = _Written()
-        yield from self._sentences(asked, parsed, turns, hits, now, writing, notes)
-        searched = tuple(written(query) for query in queries)
-        yield _finished(question, writing, freshness, searched, tuple(notes), self._clock())
+        writing = _Written(notes=notes)
+        check = _Check(self._feed, parsed, hits)
+        yield from self._sentences(asked, turns, check, writing)
+        yield Answer(
+            id=uuid.uuid4().hex,
+            question=question,
+            text=writing.text or NOTHING_FOUND,
+            citations=tuple(writing.citations),
+            abstained=not writing.citations,
+            model=writing.model,
+            asked_at=self._clock(),
+            freshness=freshness,
+            dropped=writing.dropped,
+            searches=tuple(written(query) for query in queries),
+            notes=tuple(writing.notes),
+        )
 
     def _sentences(
-        self, asked: str, parsed: Question, turns: Sequence[Turn], hits: Sequence[Hit],
-        now: datetime, writing: _Written, notes: list[str],
-    ) -> Iterator[Sentence]:  # fmt: skip
+        self, asked: str, turns: Sequence[Turn], check: _Check, writing: _Written
+    ) -> Iterator[Sentence]:
         """Yield checked sentences of the answerer; quote posts if it says nothing that holds."""
-        check = _Check(self._feed, parsed, hits)
-        quoting = Extractive(lambda: now, check.evidence)
+        quoting = Extractive(self._clock, check.evidence)
         answerer = self._answerer or quoting
-        writing.model = answerer.name
         try:
-            yield from check.kept(answerer.drafts(asked, turns, hits), writing)
-        except ModelUnavailable as error:
+            yield from check.kept(answerer.drafts(asked, turns, check.hits), writing)
+        except ModelError as error:
             log.warning("model unavailable: %s", error)
-            notes.append(f"the model is unavailable ({error}); posts are quoted instead")
+            writing.notes.append(f"the model is unavailable ({error}); posts are quoted instead")
         writing.model = answerer.name
-        if not writing.citations and answerer is not quoting:
-            if writing.dropped:
-                notes.append("no post supports what the model wrote; posts are quoted instead")
+        if writing.citations or answerer is quoting:
+            return
+        if writing.dropped:
+            writing.notes.append("no post supports what the model wrote; posts are quoted instead")
+        yield from check.kept(quoting.drafts(asked, turns, check.hits), writing)
+        if writing.citations:
             writing.model = quoting.name
-            yield from check.kept(quoting.drafts(asked, turns, hits), writing)
 
 
 class _Check:
@@ -149,7 +159,7 @@ class _Check:
         self._feed = feed
         self._asked = asked
         self._posts = {hit.post.key: hit.post for hit in hits}
-        self._hits = hits
+        self.hits = hits
         self.evidence = Evidence(asked, [hit.post for hit in hits])
 
     def kept(self, drafts: Iterator[Draft], writing: _Written) -> Iterator[Sentence]:
@@ -168,16 +178,19 @@ class _Check:
         """Return the passage a draft rests on; None if there is none, or its post has changed."""
         if draft.key is not None:
             post = self._posts.get(draft.key)
-            found = self._supported(draft.text, post) if post else None
+            exact = post is not None and draft.text in post.text
+            found = self._supported(draft.text if exact else text, post) if post else None
         else:
-            found = next((one for post in self._answering() if (one := self._supported(text, post))), None)
+            found = next(
+                (one for post in self._answering() if (one := self._supported(text, post))), None
+            )
         if found is None:
             return None
         current = self._feed.post(found.post.key)
         return found if current is not None and current.text == found.post.text else None
 
     def _answering(self) -> list[Post]:
-        return [one.passage.post for one in order(self._hits, self.evidence)]
+        return [one.passage.post for one in order(self.hits, self.evidence)]
 
     def _supported(self, text: str, post: Post) -> Passage | None:
         passage = supporting(text, post)
@@ -185,22 +198,3 @@ class _Check:
             return None
         said = Passage(replace(post, text=text), 0, len(text), 1, False)
         return passage if kinds.bears(self._asked, said) else None
-
-
-def _finished(
-    question: str, writing: _Written, freshness: Freshness, searched: tuple[str, ...],
-    notes: tuple[str, ...], now: datetime,
-) -> Answer:  # fmt: skip
-    return Answer(
-        id=uuid.uuid4().hex,
-        question=question,
-        text=writing.text or NOTHING_FOUND,
-        citations=tuple(writing.citations),
-        abstained=not writing.citations,
-        model=writing.model,
-        asked_at=now,
-        freshness=freshness,
-        dropped=writing.dropped,
-        searches=searched,
-        notes=notes,
-    )

@@ -27,12 +27,12 @@ _HOW: Final = {
     "frequently": "frequency", "soon": "time", "late": "duration", "expensive": "money",
     "early": "time", "loud": "number", "come": "reason",
 }  # fmt: skip
-_COSTS: Final = frozenset(
+_COSTS: Final = lexicon.word_set(
     """cost costs costing pay paid spend spent worth raise raised charge charged donate donated earn
-    earned sell sold fine fined owe budget fund funding price""".split()
+    earned sell sold fine fined owe budget fund funding price"""
 )
-_OPEN_VERBS: Final = frozenset("happened happening happens happen going".split())
-_NEWS: Final = frozenset("new latest news update".split())
+_OPEN_VERBS: Final = lexicon.word_set("happened happening happens happen going")
+_NEWS: Final = lexicon.word_set("new latest news update")
 _IS: Final = frozenset({"is", "are"})
 _REACH: Final = 7  # words behind "what" within which the measure asked for is named
 
@@ -55,7 +55,9 @@ class Asked(NamedTuple):
 # Measures that only say that a number is asked for; others, such as "attendance", must be found.
 _BARE: Final = frozenset(
     stem(word)
-    for word in "number count total figure level size score record rating magnitude tally".split()
+    for word in lexicon.word_set(
+        "number count total figure level size score record rating magnitude tally"
+    )
 )
 
 
@@ -80,7 +82,7 @@ def _measures() -> dict[str, str]:
 def asked(words: Sequence[Word]) -> Asked:
     """Return what a question asks for, by its words."""
     for place, word in enumerate(words):
-        which = word.text.lower().replace("’", "'").removesuffix("'s")
+        which = word.lower.removesuffix("'s")
         which = {"whats": "what", "wheres": "where", "whens": "when", "whos": "who"}.get(
             which, which
         )
@@ -90,18 +92,18 @@ def asked(words: Sequence[Word]) -> Asked:
             return _how(words, place)
         if which in {"what", "which"}:
             return _what(words, place)
-    first = words[0].text.lower() if words else ""
+    first = words[0].lower if words else ""
     return Asked("yes_no" if first in lexicon.AUXILIARY else "open")
 
 
 def _how(words: Sequence[Word], place: int) -> Asked:
-    following = words[place + 1].text.lower() if place + 1 < len(words) else ""
+    following = words[place + 1].lower if place + 1 < len(words) else ""
     spent = frozenset({place, place + 1})
     if following == "many":
         return _counted(words, place + 2, spent)
     if following == "much":
         return _amount(words, place + 2, spent)
-    if following == "long" and place + 2 < len(words) and words[place + 2].text.lower() in _IS:
+    if following == "long" and place + 2 < len(words) and words[place + 2].lower in _IS:
         return Asked("extent", (), spent)
     if following in _HOW:
         return Asked(_HOW[following], (), spent)
@@ -112,21 +114,21 @@ def _counted(words: Sequence[Word], place: int, spent: frozenset[int]) -> Asked:
     """Return the count asked for; what is counted stands up to the next auxiliary or verb."""
     nouns = _noun_run(words, place)
     units = {"hours", "minutes", "days", "weeks", "months", "years", "seconds"}
-    if nouns and nouns[0].text.lower() in units:
+    if nouns and nouns[0].lower in units:
         return Asked("duration", (), spent | {place})
-    if nouns and nouns[0].text.lower() in {"miles", "kilometres", "kilometers", "metres", "km"}:
+    if nouns and nouns[0].lower in {"miles", "kilometres", "kilometers", "metres", "km"}:
         return Asked("length", (), spent | {place})
-    if nouns and nouns[0].text.lower() in {"dollars", "pounds", "euros"}:
+    if nouns and nouns[0].lower in {"dollars", "pounds", "euros"}:
         return Asked("money", (), spent | {place})
     return Asked("count", tuple(noun.stem for noun in nouns[-1:]), spent)
 
 
 def _amount(words: Sequence[Word], place: int, spent: frozenset[int]) -> Asked:
-    rest = {word.text.lower() for word in words[place:]}
+    rest = {word.lower for word in words[place:]}
     nouns = _noun_run(words, place)
-    if nouns and nouns[0].text.lower() in {"money", "funding", "cash"}:
+    if nouns and nouns[0].lower in {"money", "funding", "cash"}:
         return Asked("money", (), spent | {place})
-    if nouns and nouns[0].text.lower() in {"time", "notice"}:
+    if nouns and nouns[0].lower in {"time", "notice"}:
         return Asked("duration", (), spent | {place})
     if nouns and not _is_verb(nouns[0]):
         return Asked("number", (), spent)
@@ -154,16 +156,20 @@ def _verbs() -> frozenset[str]:
 def _what(words: Sequence[Word], place: int) -> Asked:
     spent = frozenset({place})
     nouns = _noun_run(words, place + 1)
-    near = [word.text.lower() for word in words[place + 1 : place + 5]]
-    is_news = bool(_NEWS & set(near[:1])) and words[place].text.lower().endswith("s")
+    near = [word.lower for word in words[place + 1 : place + 5]]
+    is_news = bool(_NEWS & set(near[:1])) and words[place].lower.endswith("s")
     if _OPEN_VERBS & set(near[:3]) or is_news or (not nouns and _NEWS & set(near[1:3])):
-        news = {at for at, word in enumerate(words[: place + 5]) if word.text.lower() in _NEWS}
+        news = {at for at, word in enumerate(words[: place + 5]) if word.lower in _NEWS}
         return Asked("open", (), spent | news)
-    if nouns and (words[place].text.lower() == "which" or not _is_verb(nouns[0])):
+    behind = words[place + 1 + len(nouns) :][:1]
+    is_noun = words[place].lower == "which" or (
+        bool(behind) and len(nouns) == 1 and behind[0].lower in lexicon.AUXILIARY
+    )
+    if nouns and (is_noun or not _is_verb(nouns[0])):
         return _chosen(words, place + 1, nouns, spent)
     if nouns and nouns[0].stem in {stem("cause"), stem("trigger"), stem("led")}:
         return Asked("reason", (), spent | {place + 1})
-    if {word.text.lower() for word in words} & {"cost", "costs"}:
+    if {word.lower for word in words} & {"cost", "costs"}:
         return Asked("money", (), spent)
     return _measured(words, place, spent)
 
@@ -171,7 +177,7 @@ def _what(words: Sequence[Word], place: int) -> Asked:
 def _chosen(words: Sequence[Word], place: int, nouns: list[Word], spent: frozenset[int]) -> Asked:
     """Return what "which N" or "what N" asks for."""
     head = nouns[-1]
-    lower = head.text.lower()
+    lower = head.lower
     kinds = {"kind", "type", "sort", "make"}
     if lower in kinds:
         return Asked("thing", (), spent | {place})

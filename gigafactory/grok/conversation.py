@@ -1,7 +1,7 @@
 """Turns of a conversation: a follow-up becomes a question that stands by itself.
 
-    "When does the Riverside library reopen?"   "and the museum?"  ->  "When does the museum reopen?"
-    "What did @x say about trams today?"        "and yesterday?"   ->  "... trams yesterday?"
+    "When does the library reopen?"        "and the museum?"  ->  "When does the museum reopen?"
+    "What did @x say about trams today?"   "and yesterday?"   ->  "... about trams yesterday?"
 
 The new question is shown to the user, so that a misreading can be seen.
 """
@@ -11,7 +11,8 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING, Final
 
-from gigafactory.grok.question import Question, question, without_lead
+from gigafactory.grok import lexicon
+from gigafactory.grok.question import MAX_QUESTION_CHARS, Question, question, without_lead
 from gigafactory.grok.words import Word, is_plain, words
 
 if TYPE_CHECKING:
@@ -22,17 +23,18 @@ if TYPE_CHECKING:
 
 MAX_TURNS: Final = 8  # user turns looked back
 _FOLLOWS: Final = re.compile(
-    r"^(?:and|or|but|ok(?:ay)?|so|then)?[,\s]*(?:(?:what|how) about|and|or|but)\b[,\s]*", re.IGNORECASE
+    r"^(?:and|or|but|ok(?:ay)?|so|then)?[,\s]*(?:(?:what|how) about|and|or|but)\b[,\s]*",
+    re.IGNORECASE,
 )
 _PREPOSITION: Final = re.compile(
     r"^(in|at|on|near|for|from|by|to|with|about|since|until|after|before)\s+", re.IGNORECASE
 )
-_WH: Final = frozenset("who whom whose what which when where why how".split())
-_THINGS: Final = frozenset("it they them this that these those".split())
-_PERSONS: Final = frozenset("he she him her".split())
-_OWNING: Final = frozenset("its their his hers".split())
+_WH: Final = lexicon.word_set("who whom whose what which when where why how")
+_THINGS: Final = lexicon.word_set("it they them this that these those")
+_PERSONS: Final = lexicon.word_set("he she him her")
+_OWNING: Final = lexicon.word_set("its their his hers")
 _FRAGMENT_WORDS: Final = 4
-_NAME: Final = re.compile(r"\b[A-Z][\w'’-]+(?: [A-Z][\w'’-]+)+")
+_NAME: Final = re.compile(r"\b[A-Z][\w'\u2019-]+(?: [A-Z][\w'\u2019-]+)+")
 _LEADING_ARTICLES: Final = re.compile(r"^(?:the|a|an)\s+", re.IGNORECASE)
 
 
@@ -41,10 +43,10 @@ def standalone(text: str, turns: Sequence[Turn], now: datetime) -> str:
     resolved, answer = "", ""
     for turn in turns[-2 * MAX_TURNS :]:
         if turn.role == "user":
-            resolved = _resolved(turn.text, resolved, answer, now)
+            resolved = _resolved(turn.text[:MAX_QUESTION_CHARS], resolved, answer, now)
         elif turn.role == "assistant":
-            answer = turn.text
-    return _resolved(text, resolved, answer, now)
+            answer = turn.text[:MAX_QUESTION_CHARS]
+    return _resolved(text[:MAX_QUESTION_CHARS], resolved, answer, now)
 
 
 def _resolved(text: str, base: str, answer: str, now: datetime) -> str:
@@ -54,10 +56,12 @@ def _resolved(text: str, base: str, answer: str, now: datetime) -> str:
     follows = _FOLLOWS.match(plain)
     rest = plain[follows.end() :] if follows else without_lead(plain)
     asked = question(rest, now)
-    if _first(rest) in _WH and len(asked.terms) + len(asked.numbers) == 0 and not asked.authors:
+    points = {word.lower for word in words(rest)} & (_PERSONS | _THINGS | _OWNING)
+    is_bare = not (asked.terms or asked.numbers or asked.authors or points)
+    if _first(rest) in _WH and is_bare:
         return _asked_anew(rest, base, now)
     if _first(rest) not in _WH and (follows or _is_fragment(rest, asked)):
-        return _swapped(rest.rstrip("?.! "), base, asked, now)
+        return _swapped(rest.rstrip("?.! "), base, now)
     return _filled(without_lead(plain), base, answer, now)
 
 
@@ -80,7 +84,7 @@ def _asked_anew(rest: str, base: str, now: datetime) -> str:
     return f"{rest.rstrip('?.! ')} {base[behind:].strip()}"
 
 
-def _swapped(rest: str, base: str, asked: Question, now: datetime) -> str:
+def _swapped(rest: str, base: str, now: datetime) -> str:
     """Return the earlier question with the time, the handle or the thing of the fragment."""
     new, earlier = question(rest, now), question(base, now)
     if new.whens:
@@ -173,20 +177,20 @@ def _filled(text: str, base: str, answer: str, now: datetime) -> str:
     earlier = question(base, now)
     runs = _runs(base, earlier)
     for place, word in enumerate(found):
-        lower = word.text.lower().replace("’", "'").removesuffix("'s")
+        lower = word.lower.removesuffix("'s")
         if lower in _PERSONS | _OWNING | _THINGS and not _points_at_noun(found, place):
             meant = _meant(lower, base, answer, runs, earlier)
             if meant:
                 owning = lower in _OWNING or (lower == "her" and place + 1 < len(found)
                                               and not is_plain(found[place + 1]))  # fmt: skip
-                tail = "'s" if owning else " is" if word.text.lower().endswith("'s") else ""
+                tail = "'s" if owning else " is" if word.lower.endswith("'s") else ""
                 return text[: word.start] + meant + tail + text[word.end :]
     return text
 
 
 def _points_at_noun(found: list[Word], place: int) -> bool:
     """Return whether "this", "that" only points at a noun that stands there: "that bridge"."""
-    pointing = found[place].text.lower() in {"this", "that", "these", "those"}
+    pointing = found[place].lower in {"this", "that", "these", "those"}
     return pointing and place + 1 < len(found) and not is_plain(found[place + 1])
 
 

@@ -16,7 +16,7 @@ from threading import Event, Thread
 from typing import TYPE_CHECKING, Any, Final
 
 from gigafactory.errors import MissingExtra
-from gigafactory.grok.modelled import ModelUnavailable
+from gigafactory.grok.modelled import ModelError
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -31,13 +31,14 @@ class Embedded:
     """A small model that is loaded once per process, at the first question."""
 
     name = NAME
+    is_small = True
 
     def chat(self, messages: Sequence[dict[str, str]]) -> Iterator[str]:
         """Yield the reply in pieces; closing the iterator stops the model.
 
         Raises:
             MissingExtra: The packages of `[model]` are not installed.
-            ModelUnavailable: The model failed.
+            ModelError: The model failed.
         """
         server = load()
         pieces: SimpleQueue[str | Exception | None] = SimpleQueue()
@@ -46,7 +47,7 @@ class Embedded:
         try:
             while (piece := pieces.get()) is not None:
                 if isinstance(piece, Exception):
-                    raise ModelUnavailable(f"{NAME}: {piece}") from piece
+                    raise ModelError(f"{NAME}: {piece}") from piece
                 yield piece
         finally:
             stopped.set()
@@ -68,21 +69,28 @@ def weights() -> Path:
 
 @cache
 def load() -> Any:
-    """Return the model, loaded; one core is left to everyone else.
+    """Return the model, loaded."""
+    return serve_weights()[0]
 
-    llama.cpp waits for its threads by spinning, so that a thread per core slows down itself.
+
+def serve_weights() -> tuple[Any, str]:
+    """Return llama.cpp's server of the model, and the token its port of loopback asks for.
+
+    One core is left to everyone else: llama.cpp waits for its threads by spinning, so that a
+    thread per core slows down itself.
     """
     path = weights()
     import xllamacpp
 
     threads = max(1, (os.cpu_count() or 2) - 1)
+    token = secrets.token_hex(16)
     params = xllamacpp.CommonParams()
     params.model.path = str(path)
     params.n_ctx, params.n_parallel = CONTEXT_TOKENS, 1
     params.cpuparams.n_threads = params.cpuparams_batch.n_threads = threads
     params.offline, params.ui, params.verbosity = True, False, -1
-    params.api_keys = [secrets.token_hex(16)]  # it listens on a port of loopback that none may use
-    return xllamacpp.Server(params)
+    params.api_keys = [token]
+    return xllamacpp.Server(params), token
 
 
 def _generate(
@@ -96,13 +104,13 @@ def _generate(
     def take(chunk: str) -> bool:
         told = json.loads(chunk) if isinstance(chunk, str) else chunk
         if "error" in told:
-            pieces.put(ModelUnavailable(str(told["error"].get("message", "error"))))
+            pieces.put(ModelError(str(told["error"].get("message", "error"))))
         for choice in told.get("choices", ()):
             pieces.put(choice.get("delta", {}).get("content") or "")
         return stopped.is_set()
 
     try:
         server.handle_chat_completions(json.dumps(asked), take)
-    except Exception as error:  # noqa: BLE001  whatever the engine throws reaches the reader
+    except Exception as error:  # whatever the engine throws reaches the reader
         pieces.put(error)
     pieces.put(None)

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any, Final
 import httpx
 
 from gigafactory.errors import SpecError
-from gigafactory.grok.modelled import ModelUnavailable
+from gigafactory.grok.modelled import ModelError
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -40,6 +40,8 @@ class Endpoint:
         whole_s: The longest time a reply may take.
     """
 
+    is_small = False
+
     def __init__(
         self, url: str, *, model: str = "", token: str = "",
         read_s: float = READ_S, whole_s: float = WHOLE_S,
@@ -62,16 +64,16 @@ class Endpoint:
         """Yield the reply in pieces.
 
         Raises:
-            ModelUnavailable: No connection, an HTTP error, too long a wait, or junk.
+            ModelError: No connection, an HTTP error, too long a wait, or junk.
         """
         try:
             with httpx.Client(timeout=self._timeout, headers=self._headers) as client:
                 self._model = self._model or self._first_model(client)
                 yield from self._reply(client, messages)
         except httpx.TimeoutException:
-            raise ModelUnavailable(f"{self._url} does not answer in time") from None
+            raise ModelError(f"{self._url} does not answer in time") from None
         except (httpx.HTTPError, httpx.InvalidURL) as error:
-            raise ModelUnavailable(f"{self._url}: {_reason(error)}") from None
+            raise ModelError(f"{self._url}: {_reason(error)}") from None
 
     def _first_model(self, client: httpx.Client) -> str:
         told = client.get(f"{self._url}/models")
@@ -79,7 +81,7 @@ class Endpoint:
         try:
             return str(told.json()["data"][0]["id"])
         except (ValueError, LookupError, TypeError):
-            raise ModelUnavailable(f"{self._url}/models lists no model") from None
+            raise ModelError(f"{self._url}/models lists no model") from None
 
     def _reply(self, client: httpx.Client, messages: Sequence[dict[str, str]]) -> Iterator[str]:
         asked = {
@@ -103,7 +105,7 @@ class Endpoint:
             return
         for line in _lines(response, self._url):
             if time.monotonic() > ends_at:
-                raise ModelUnavailable(f"{self._url} took longer than {self._whole_s:.0f} s")
+                raise ModelError(f"{self._url} took longer than {self._whole_s:.0f} s")
             if not line.startswith("data:"):
                 continue
             data = line[5:].strip()
@@ -119,7 +121,7 @@ def _lines(response: httpx.Response, url: str) -> Iterator[str]:
         *whole, waiting = (waiting + text).replace("\r\n", "\n").split("\n")
         yield from whole
         if len(waiting) > MAX_LINE_CHARS:
-            raise ModelUnavailable(f"{url} sent a line of more than {MAX_LINE_CHARS} characters")
+            raise ModelError(f"{url} sent a line of more than {MAX_LINE_CHARS} characters")
     yield waiting
 
 
@@ -127,11 +129,11 @@ def _piece(data: str, url: str) -> str:
     try:
         told = json.loads(data)
         if "error" in told:
-            raise ModelUnavailable(f"{url}: {str(told['error'])[:200]}")
+            raise ModelError(f"{url}: {str(told['error'])[:200]}")
         choices = told["choices"]
         content = choices[0].get("delta", {}).get("content") if choices else ""
     except (ValueError, LookupError, TypeError, AttributeError):
-        raise ModelUnavailable(f"{url} sent no chat completion: {data[:80]!r}") from None
+        raise ModelError(f"{url} sent no chat completion: {data[:80]!r}") from None
     return _text(content, url)
 
 
@@ -140,13 +142,13 @@ def _whole(body: bytes, url: str) -> str:
     try:
         content = json.loads(body[:MAX_LINE_CHARS])["choices"][0]["message"]["content"]
     except (ValueError, LookupError, TypeError):
-        raise ModelUnavailable(f"{url} sent no chat completion: {body[:80]!r}") from None
+        raise ModelError(f"{url} sent no chat completion: {body[:80]!r}") from None
     return _text(content, url)
 
 
 def _text(content: Any, url: str) -> str:
     if content is not None and not isinstance(content, str):
-        raise ModelUnavailable(f"{url} sent no text: {str(content)[:80]!r}")
+        raise ModelError(f"{url} sent no text: {str(content)[:80]!r}")
     return content or ""
 
 
@@ -163,7 +165,7 @@ def _wait_s(response: httpx.Response) -> float | None:
 
 def _require_ok(response: httpx.Response, url: str) -> None:
     if response.status_code != httpx.codes.OK:
-        raise ModelUnavailable(f"{url} answered HTTP {response.status_code}")
+        raise ModelError(f"{url} answered HTTP {response.status_code}")
 
 
 def _reason(error: Exception) -> str:

@@ -17,29 +17,42 @@ from typing import TYPE_CHECKING, Final
 
 from gigafactory.grok import kinds, lexicon
 from gigafactory.grok.asked import measure_of
+from gigafactory.grok.deeds import is_bound, is_thing
 from gigafactory.grok.passages import Passage, has_question, passages, sentence_spans
 from gigafactory.grok.stance import denials, is_denied, is_doubtful, is_unreal
-from gigafactory.grok.words import alike, are_opposite, is_known, is_loosely, is_plain, stem, stems_of, words
+from gigafactory.grok.words import (
+    alike,
+    are_opposite,
+    is_known,
+    is_loosely,
+    is_plain,
+    stem,
+    stems_of,
+    words,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    from gigafactory.grok.quantities import Quantity
     from gigafactory.grok.question import Question, Term
     from gigafactory.grok.times import When
-    from gigafactory.grok.words import Word
     from gigafactory.spec.post import Hit, Post
 
+MAX_SENTENCES: Final = 16  # of one post
+FEW_SENTENCES: Final = 3  # of one post, once very many were judged: long posts delay no answer
+MAX_JUDGED: Final = 800
 MIN_COVERAGE: Final = 0.7  # of the weight of a question's words
 MIN_UNBOUND_TERMS: Final = 3  # found, for a verb to be left out
 _WEIGHTS: Final = {"name": 1.5, "noun": 1.0, "verb": 0.8, "light": 0.3}
 _LOOSE: Final = 0.8  # of a verb's weight, where the passage has another of its class
 _LONGER: Final = 0.97  # per further sentence: the shortest passage that answers is best
-_GOING_ON: Final = frozenset(
+_GOING_ON: Final = lexicon.word_set(
     """it it's its they they're them their he he's him his she she's her this these those we we're
-    us our both""".split()
+    us our both"""
 )
-_LEADING: Final = frozenset("of in at from for near on to with between by via and".split())
 _NEEDED: Final = frozenset({"name", "noun"})
+_NEAR: Final = 3  # characters between a number and the word it belongs to
 _BY_NAME: Final = re.compile(r"\bby (?:@\w|(?:the |our |a )?[A-Z])")
 _MINUTES: Final = 2  # between "at 14:02" and the time of a post that tells of it
 
@@ -57,6 +70,7 @@ class Evidence:
 
     def __init__(self, question: Question, posts: Sequence[Post]) -> None:
         self.question = question
+        self._left = MAX_JUDGED
         self._best: dict[Post, Found | None] = {}
         self._hardest_first = sorted(question.terms, key=lambda term: -_WEIGHTS[term.kind])
         found: Counter[str] = Counter()
@@ -75,13 +89,18 @@ class Evidence:
 
     def _judged(self, post: Post) -> Found | None:
         found: Found | None = None
+        least = 0
         if not _is_by(post, self.question.authors):
             return None
-        for passage in passages(post):
-            score = self.score(passage)
+        for passage in passages(post, MAX_SENTENCES if self._left > 0 else FEW_SENTENCES):
             best = found.score if found else 0.0
-            if score > best or (score and score >= best * _LONGER and self._is_open):
-                found = Found(passage, score)
+            if passage.sentences > 1 and best >= _LONGER and not self._is_open:
+                break  # none of the longer ones is better
+            self._left -= 1
+            score, spread = self._scored(passage)
+            is_closer = score == best > 0 and spread < least
+            if score > best or is_closer or (score and score >= best * _LONGER and self._is_open):
+                found, least = Found(passage, score), spread
         return found
 
     @property
@@ -91,22 +110,28 @@ class Evidence:
 
     def score(self, passage: Passage) -> float:
         """Return how well a passage answers, 0 for not at all."""
+        return self._scored(passage)[0]
+
+    def _scored(self, passage: Passage) -> tuple[float, int]:
+        """Return how well a passage answers, and over how many words the question's are spread."""
         question = self.question
         places: dict[Term, list[int] | None] = {}
         for term in self._hardest_first:
             places[term] = self._places(term, passage)
             if places[term] is None and term.kind in _NEEDED and not self._is_implied(term):
-                return 0.0
+                return 0.0, 0
         coverage = self._coverage(passage, places)
         if coverage < MIN_COVERAGE or not _is_stated(question, passage):
-            return 0.0
+            return 0.0, 0
         if not (_is_dated(question, passage) and _has_numbers(question, passage)):
-            return 0.0
-        if not _is_affirmed(question, passage, places) or not _is_bound(question, passage, places):
-            return 0.0
+            return 0.0, 0
+        if not _is_affirmed(question, passage, places) or not is_bound(question, passage, places):
+            return 0.0, 0
         if not kinds.bears(question, passage) or not _is_one(question, passage, places):
-            return 0.0
-        return coverage * float(_LONGER ** (passage.sentences - 1))
+            return 0.0, 0
+        found = [at for ats in places.values() for at in ats or ()]
+        spread = max(found) - min(found) if found else 0
+        return coverage * float(_LONGER ** (passage.sentences - 1)), spread
 
     def _places(self, term: Term, passage: Passage) -> list[int] | None:
         """Return where a term is; None if nowhere.
@@ -115,6 +140,9 @@ class Evidence:
         and a price is there where money is, by whatever word.
         """
         found = _places(term, passage)
+        is_deed = term.kind == "verb" and term.stem in stems_of("VERBS")
+        if found and is_deed and self.question.asked.kind == "person":
+            found = [at for at in found if not is_thing(passage, at)] or None
         if found is not None:
             return found
         stems = [word.stem for word in passage.words]
@@ -136,8 +164,11 @@ class Evidence:
     def _coverage(self, passage: Passage, places: dict[Term, list[int] | None]) -> float:
         """Return the share of the question's weight that is found; 0 if what must be is not."""
         made = self.question.asked.kind == "person" and _is_made(passage)
-        asked = [term for term in places if places[term] is not None
-                 or not (self._is_implied(term) or (made and term.stem in stems_of("CREATING")))]  # fmt: skip
+        implied = stems_of("CREATING") if made else frozenset()
+        asked = [
+            term for term in places
+            if places[term] is not None or not (self._is_implied(term) or term.stem in implied)
+        ]  # fmt: skip
         missing = [term for term in asked if places[term] is None]
         if any(term.kind in _NEEDED for term in missing):
             return 0.0
@@ -208,15 +239,15 @@ def _places(term: Term, passage: Passage) -> list[int] | None:
     handle = passage.post.author.lower()
     if any(alike(one, term.stem) for one in passage.context):
         return []
-    lower = term.text.lstrip("@").lower().replace("’", "'").removesuffix("'s")
-    if len(lower) > 3 and any(one in handle for one in (lower, term.stem)):  # noqa: PLR2004
+    lower = term.text.lstrip("@").lower().replace("\u2019", "'").removesuffix("'s")
+    if len(lower) > 3 and any(one in handle for one in (lower, term.stem)):
         return []
     return [] if lower == handle else None
 
 
 def _has_halves(term: Term, passage: Passage) -> bool:
     """Return whether both halves of "red-ribbon" are there."""
-    halves = [one for one in term.parts if one != term.stem and len(one) > 2]  # noqa: PLR2004
+    halves = [one for one in term.parts if one != term.stem and len(one) > 2]
     return len(halves) > 1 and all(
         any(alike(part, one) for part in passage.places) for one in halves
     )
@@ -251,7 +282,25 @@ def _is_at(asked: When, question: Question, passage: Passage) -> bool:
 
 
 def _has_numbers(question: Question, passage: Passage) -> bool:
-    return all(any(one.same(own) for own in passage.numbers) for one in question.numbers)
+    """Return whether a passage gives the question's numbers, each beside the same word.
+
+    "Steps 31 to 40" is not "step 40", and bus 14 is not in "bus 22 ... 14 passengers".
+    """
+    return all(
+        any(one.same(own) and _is_beside(question, one, passage, own) for own in passage.numbers)
+        for one in question.numbers
+    )
+
+
+def _is_beside(question: Question, one: Quantity, passage: Passage, own: Quantity) -> bool:
+    asked = [word for word in words(question.text) if word.end == one.start - 1]
+    if not asked or is_plain(asked[0]) or one.kind != "plain":
+        return True
+    near = [
+        word for word in passage.words
+        if 0 <= own.start - word.end <= _NEAR or 0 <= word.start - own.end <= _NEAR
+    ]  # fmt: skip
+    return any(alike(part, asked[0].stem) for word in near for part in word.parts)
 
 
 def _is_affirmed(
@@ -279,42 +328,6 @@ def _has_opposite(question: Question, passage: Passage) -> bool:
     )
 
 
-def _is_bound(question: Question, passage: Passage, places: dict[Term, list[int] | None]) -> bool:
-    """Return whether the question's verb is said of the question's names, not of others.
-
-    "Baker resigned; Ortega takes over" does not say that Ortega resigned.
-    """
-    verbs = [at for term, ats in places.items() if term.kind == "verb" for at in ats or ()]
-    named = [at for term, ats in places.items() if term.kind == "name" for at in ats or ()]
-    if not verbs or not named or question.asked.kind in {"person", "name"}:
-        return True
-    asked = {passage.words[at].start for at in named}
-    owners = [word for word in kinds.names(passage) if not _is_led_name(passage, word)]
-    return any(not _is_others(question, passage, verb, owners, asked) for verb in verbs)
-
-
-def _is_others(
-    question: Question, passage: Passage, verb: int, owners: list[Word], asked: set[int]
-) -> bool:
-    """Return whether a name that is not asked about stands right before a verb, as who does it."""
-    before = [word for word in owners if word.start < passage.words[verb].start]
-    if not before or before[-1].start in asked or before[-1].kind == "handle":
-        return False
-    at = passage.words.index(before[-1])
-    near = all(is_plain(word) for word in passage.words[at + 1 : verb])
-    return near and not kinds.is_asked_word(question, before[-1])
-
-
-def _is_led_name(passage: Passage, name: Word) -> bool:
-    """Return whether a name is not who does it: "of Athletic", "Falk said" of others."""
-    before = [word for word in passage.words if word.end <= name.start]
-    while before and (before[-1].is_capital or before[-1].text.lower() in {"the", "a", "an"}):
-        before.pop()
-    behind = [word for word in passage.words if word.start >= name.end and not word.is_capital]
-    speaks = bool(behind) and behind[0].text.lower() in lexicon.SPEECH
-    return speaks or (bool(before) and before[-1].text.lower() in _LEADING)
-
-
 def _is_one(question: Question, passage: Passage, places: dict[Term, list[int] | None]) -> bool:
     """Return whether the sentence with what is asked for is about the question, too.
 
@@ -334,7 +347,7 @@ def _is_one(question: Question, passage: Passage, places: dict[Term, list[int] |
 
 
 def _goes_on(part: Passage) -> bool:
-    said = {word.text.lower().replace("’", "'") for word in part.words}
+    said = {word.lower for word in part.words}
     return bool(said & _GOING_ON) or not any(word.stem in stems_of("VERBS") for word in part.words)
 
 

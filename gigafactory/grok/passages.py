@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cached_property
 from itertools import pairwise
 from typing import TYPE_CHECKING, Final
@@ -18,17 +18,19 @@ if TYPE_CHECKING:
 
     from gigafactory.spec.post import Post
 
-MAX_READ_CHARS: Final = 10_000  # of one post; what is behind is not read, and so not cited
+MAX_READ_CHARS: Final = 5_000  # of one post; what is behind is not read, and so not cited
 MAX_QUOTE_CHARS: Final = 600
 MAX_SENTENCES: Final = 3
-_BREAK: Final = re.compile(r"[.!?…]+[\"'”’)\]]*(?=\s)|\n+")
+_BREAK: Final = re.compile(r"[.!?…]+[\"'\u201d\u2019)\]]*(?=\s)|\n+")
 _SHORTENED: Final = re.compile(
-    r"(?:\b(?:mr|mrs|ms|dr|st|prof|sr|jr|vs|etc|e\.g|i\.e|no|approx|jan|feb|mar|apr|jun|jul|aug"
-    r"|sept?|oct|nov|dec|mon|tues?|wed|thurs?|fri|[ap]\.?m)|\b[A-Z])\.$",
+    r"(?:\b(?:mr|mrs|ms|dr|st|prof|sr|jr|vs|etc|e\.g|i\.e|(?-i:No)|approx|jan|feb|mar|apr|jun|jul|aug"
+    r"|sept?|oct|nov|dec|mon|tues?|wed|thurs?|fri|[ap]\.?m)|\b(?-i:[A-Z]))\.\Z",
     re.IGNORECASE,
 )
-_OWN: Final = frozenset("the our my your a an".split())
-_CLAUSE: Final = re.compile(r"[;:–—]|,|\s-\s|\b(?:and|but|while|whereas|although|though)\b")
+_OWN: Final = lexicon.word_set("the our my your a an")
+_CLAUSE: Final = re.compile(
+    r"[;:\u2013\u2014]|,|\s-\s|\b(?:and|but|while|whereas|although|though)\b"
+)
 
 
 @dataclass(frozen=True, eq=False)
@@ -38,6 +40,7 @@ class Passage:
     Attributes:
         sentences: How many sentences it is of.
         is_asking: One of them is a question.
+        told: What all passages of a post share, once it is worked out.
     """
 
     post: Post
@@ -45,6 +48,7 @@ class Passage:
     end: int
     sentences: int
     is_asking: bool
+    told: dict[str, frozenset[str]] = field(default_factory=dict)
 
     @property
     def text(self) -> str:
@@ -81,15 +85,18 @@ class Passage:
 
     @cached_property
     def numbers(self) -> list[Quantity]:
-        """The numbers it gives, but for times."""
-        return quantities(self.text, self.whens)
+        """The numbers it gives, but for times; "in 58 minutes" may tell how long it took."""
+        taken = [one for one in self.whens if one.kind != "ahead"]
+        return quantities(self.text, taken)
 
-    @cached_property
+    @property
     def context(self) -> frozenset[str]:
         """Stems that hold for the whole post: its hashtags and the words of its author's handle."""
-        tags = (word for word in words(self.post.text[:MAX_READ_CHARS]) if word.kind == "tag")
-        named = (one for tag in tags for one in (tag.stem, *tag.parts))
-        return frozenset([*named, *split_handle(self.post.author)])
+        if "context" not in self.told:
+            tags = [one for one in words(self.post.text[:MAX_READ_CHARS]) if one.kind == "tag"]
+            named = [one for tag in tags for one in (tag.stem, *tag.parts)]
+            self.told["context"] = frozenset([*named, *split_handle(self.post.author)])
+        return self.told["context"]
 
     @cached_property
     def clauses(self) -> list[tuple[int, int]]:
@@ -122,7 +129,7 @@ def sentence_spans(text: str) -> list[tuple[int, int]]:
 
 def has_question(text: str) -> bool:
     """Return whether a text asks anything."""
-    return bool(re.search(r"\?(?:\s|[\"'”’)!?]|$)", text))
+    return bool(re.search(r"\?(?:\s|[\"'\u201d\u2019)!?]|$)", text))
 
 
 def _texts(
@@ -135,16 +142,22 @@ def _texts(
 
 
 def _is_put(asked: str) -> bool:
-    """Return whether a question is put to others; "The secret of my risotto?" leads to its answer."""
-    first = asked.split()[0].strip("\"'“‘(¿").lower()
+    """Return whether a question is put to others; "My secret?" leads to its answer."""
+    first = asked.split()[0].strip("\"'\u201c\u2018(¿").lower()
     others = {"anyone", "anybody", "someone", "any", "so", "hey"}
     return first in lexicon.FUNCTION - _OWN or first in lexicon.AUXILIARY or first in others
 
 
-def passages(post: Post) -> Iterator[Passage]:
-    """Yield the passages of a post: single sentences, then neighbours, within a quote's length."""
-    spans = sentence_spans(post.text[:MAX_READ_CHARS])
-    asking = [post.text[start:end].rstrip("\"'”’)] ").endswith("?") for start, end in spans]
+def passages(post: Post, most: int = MAX_READ_CHARS) -> Iterator[Passage]:
+    """Yield the passages of a post: single sentences, then neighbours, within a quote's length.
+
+    Only its first `most` sentences are read.
+    """
+    spans = sentence_spans(post.text[:MAX_READ_CHARS])[:most]
+    asking = [
+        post.text[start:end].rstrip("\"'\u201d\u2019)] ").endswith("?") for start, end in spans
+    ]
+    told: dict[str, frozenset[str]] = {}
     for count in range(1, MAX_SENTENCES + 1):
         for first in range(len(spans) - count + 1):
             start, end = spans[first][0], spans[first + count - 1][1]
@@ -152,4 +165,4 @@ def passages(post: Post) -> Iterator[Passage]:
                 is_asking = any(asking[first : first + count])
                 if count > 1 and not asking[first + count - 1]:
                     is_asking = any(map(_is_put, _texts(post, spans, asking, first, count)))
-                yield Passage(post, start, end, count, is_asking)
+                yield Passage(post, start, end, count, is_asking, told)

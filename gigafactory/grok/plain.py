@@ -12,21 +12,22 @@ from typing import Final
 
 _TAG: Final = re.compile(r"<[A-Za-z/!?][^>]*(?:>|$)")
 _LINK: Final = re.compile(r"!?\[([^\]]*)\]\((?:[^()]|\([^()]*\))*\)|!?\[([^\]]*)\]\[[^\]]*\]")
-_MARK: Final = re.compile(r"\s*[\[【［]\^?[\d\s,;–-]+[\]】］]")
+_MARK: Final = re.compile(r"\s*[\[\u3010\uff3b]\^?[\d\s,;\u2013-]+[\]\u3011\uff3d]")
 _FENCES: Final = re.compile(r"`+|\*{2,}|_{2,}|~{2,}|^\s{0,3}(?:#{1,6}|>|[-*+]|\|)\s+", re.MULTILINE)
+_HIDDEN: Final = frozenset({"Cc", "Cf", "Cs", "Co", "Cn"})
 _KEPT: Final = frozenset("\u200d\ufe0f")  # they join emoji
 _BREAKERS: Final = str.maketrans(dict.fromkeys("\u2028\u2029\x85\x0b\x0c", "\n"))
 
 
 def visible(text: str) -> str:
-    """Return a text without characters that hide, reorder or control: bidi, zero width, escapes.
+    r"""Return a text without characters that hide, reorder or control: bidi, zero width, escapes.
 
-    >>> visible("a\\u202eb\\x1b[31mc\\nd")
-    'ab[31mc\\nd'
+    >>> visible("a\u202eb\x1b[31mc\nd")
+    'ab[31mc\nd'
     """
     return "".join(
         sign for sign in text.translate(_BREAKERS)
-        if sign in "\n\t" or sign in _KEPT or unicodedata.category(sign) not in {"Cc", "Cf", "Cs", "Co", "Cn"}
+        if sign in "\n\t" or sign in _KEPT or unicodedata.category(sign) not in _HIDDEN
     )  # fmt: skip
 
 

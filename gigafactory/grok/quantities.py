@@ -13,24 +13,29 @@ if TYPE_CHECKING:
 
     from gigafactory.grok.times import When
 
+
+def _listed(text: str) -> list[str]:
+    return text.split()
+
+
 _ONES: Final = dict(
     zip(
-        """zero one two three four five six seven eight nine ten eleven twelve thirteen fourteen
-        fifteen sixteen seventeen eighteen nineteen""".split(),
+        _listed("""zero one two three four five six seven eight nine ten eleven twelve thirteen
+        fourteen fifteen sixteen seventeen eighteen nineteen"""),
         range(20),
         strict=True,
     )
 )
 _TENS: Final = dict(
     zip(
-        "twenty thirty forty fifty sixty seventy eighty ninety".split(),
+        _listed("twenty thirty forty fifty sixty seventy eighty ninety"),
         range(20, 100, 10),
         strict=True,
     )
 )
 _ORDINALS: Final = dict(
     zip(
-        "second third fourth fifth sixth seventh eighth ninth tenth".split(),
+        _listed("second third fourth fifth sixth seventh eighth ninth tenth"),
         range(2, 11),
         strict=True,
     )
@@ -39,44 +44,100 @@ _SCALES: Final = {
     "k": 1e3, "thousand": 1e3, "m": 1e6, "mn": 1e6, "mln": 1e6, "million": 1e6, "bn": 1e9,
     "b": 1e9, "billion": 1e9, "trillion": 1e12, "hundred": 1e2, "dozen": 12, "lakh": 1e5,
 }  # fmt: skip
-# Unit as written -> (kind, how many of the kind's own unit it is).
-_UNITS: Final[dict[str, tuple[str, float]]] = {
-    "%": ("percent", 1), "percent": ("percent", 1), "per cent": ("percent", 1), "pc": ("percent", 1),
-    "seconds": ("duration", 1), "second": ("duration", 1), "secs": ("duration", 1), "sec": ("duration", 1), "s": ("duration", 1),
-    "ms": ("duration", 1e-3), "milliseconds": ("duration", 1e-3),
-    "minutes": ("duration", 60), "minute": ("duration", 60), "mins": ("duration", 60), "min": ("duration", 60),
-    "hours": ("duration", 3600), "hour": ("duration", 3600), "hrs": ("duration", 3600), "hr": ("duration", 3600), "h": ("duration", 3600),
-    "days": ("duration", 86400), "day": ("duration", 86400), "nights": ("duration", 86400), "weeks": ("duration", 604800), "week": ("duration", 604800),
-    "months": ("duration", 2629800), "month": ("duration", 2629800), "years": ("duration", 31557600), "year": ("duration", 31557600),
-    "decades": ("duration", 315576000), "km": ("length", 1e3), "kilometres": ("length", 1e3), "kilometers": ("length", 1e3), "kilometre": ("length", 1e3),
-    "miles": ("length", 1609.344), "mile": ("length", 1609.344), "metres": ("length", 1), "meters": ("length", 1), "metre": ("length", 1), "meter": ("length", 1),
-    "m": ("length", 1), "cm": ("length", 0.01), "mm": ("length", 0.001), "feet": ("length", 0.3048), "ft": ("length", 0.3048), "foot": ("length", 0.3048),
-    "inches": ("length", 0.0254), "inch": ("length", 0.0254), "yards": ("length", 0.9144),
-    "kg": ("mass", 1), "kilos": ("mass", 1), "kilograms": ("mass", 1), "kilo": ("mass", 1), "g": ("mass", 1e-3), "grams": ("mass", 1e-3), "tonnes": ("mass", 1e3),
-    "tonne": ("mass", 1e3), "tons": ("mass", 1e3), "ton": ("mass", 1e3), "pounds": ("money", 1), "lb": ("mass", 0.4536), "lbs": ("mass", 0.4536), "stone": ("mass", 6.35),
-    "°c": ("temperature", 1), "°": ("temperature", 1), "c": ("temperature", 1), "°f": ("temperature", 1), "degrees": ("temperature", 1), "degree": ("temperature", 1), "celsius": ("temperature", 1),
-    "mph": ("speed", 0.44704), "km/h": ("speed", 0.27778), "kph": ("speed", 0.27778), "kmh": ("speed", 0.27778), "m/s": ("speed", 1), "knots": ("speed", 0.51444),
-    "w": ("power", 1), "kw": ("power", 1e3), "mw": ("power", 1e6), "gw": ("power", 1e9), "kwh": ("energy", 3.6e6), "mwh": ("energy", 3.6e9),
-    "mb": ("bytes", 1e6), "gb": ("bytes", 1e9), "tb": ("bytes", 1e12), "kb": ("bytes", 1e3), "pb": ("bytes", 1e15),
-    "dollars": ("money", 1), "dollar": ("money", 1), "usd": ("money", 1), "euros": ("money", 1), "euro": ("money", 1), "eur": ("money", 1), "gbp": ("money", 1), "quid": ("money", 1),
-    "cents": ("money", 0.01), "pence": ("money", 0.01), "p": ("money", 0.01), "yen": ("money", 1), "kronor": ("money", 1), "francs": ("money", 1), "crowns": ("money", 1),
-    "litres": ("volume", 1), "liters": ("volume", 1), "l": ("volume", 1), "ml": ("volume", 1e-3), "gallons": ("volume", 4.546), "pints": ("volume", 0.568),
-    "hectares": ("area", 1e4), "acres": ("area", 4047), "sqm": ("area", 1),
-}  # fmt: skip
-_NAMED_UNITS: Final = "|".join(
-    sorted((re.escape(unit) for unit in _UNITS), key=len, reverse=True)
-)
+# How much of the kind's own unit (seconds, metres, ...) each unit is.
+_MEASURES: Final[dict[str, dict[float, str]]] = {
+    "percent": {
+        1: "%|percent|per cent|pc",
+    },
+    "duration": {
+        1: "seconds|second|secs|sec|s",
+        0.001: "ms|milliseconds",
+        60: "minutes|minute|mins|min",
+        3600: "hours|hour|hrs|hr|h",
+        86400: "days|day|nights",
+        604800: "weeks|week",
+        2629800: "months|month",
+        31557600: "years|year",
+        315576000: "decades",
+    },
+    "length": {
+        1000.0: "km|kilometres|kilometers|kilometre",
+        1609.344: "miles|mile",
+        1: "metres|meters|metre|meter|m",
+        0.01: "cm",
+        0.001: "mm",
+        0.3048: "feet|ft|foot",
+        0.0254: "inches|inch",
+        0.9144: "yards",
+    },
+    "mass": {
+        1: "kg|kilos|kilograms|kilo",
+        0.001: "g|grams",
+        1000.0: "tonnes|tonne|tons|ton",
+        0.4536: "lb|lbs",
+        6.35: "stone",
+    },
+    "money": {
+        1: "pounds|dollars|dollar|usd|euros|euro|eur|gbp|quid|yen|kronor|francs|crowns",
+        0.01: "cents|pence|p",
+    },
+    "temperature": {
+        1: "°c|°|c|°f|degrees|degree|celsius",
+    },
+    "speed": {
+        0.44704: "mph",
+        0.27778: "km/h|kph|kmh",
+        1: "m/s",
+        0.51444: "knots",
+    },
+    "power": {
+        1: "w",
+        1000.0: "kw",
+        1000000.0: "mw",
+        1000000000.0: "gw",
+    },
+    "energy": {
+        3600000.0: "kwh",
+        3600000000.0: "mwh",
+    },
+    "bytes": {
+        1000000.0: "mb",
+        1000000000.0: "gb",
+        1000000000000.0: "tb",
+        1000.0: "kb",
+        1000000000000000.0: "pb",
+    },
+    "volume": {
+        1: "litres|liters|l",
+        0.001: "ml",
+        4.546: "gallons",
+        0.568: "pints",
+    },
+    "area": {
+        10000.0: "hectares",
+        4047: "acres",
+        1: "sqm",
+    },
+}
+_UNITS: Final = {
+    unit: (kind, size)
+    for kind, sizes in _MEASURES.items()
+    for size, listed in sizes.items()
+    for unit in listed.split("|")
+}
+_NAMED_UNITS: Final = "|".join(sorted((re.escape(unit) for unit in _UNITS), key=len, reverse=True))
 _WORDS: Final = "|".join([*_TENS, *sorted(_ONES, key=len, reverse=True)])
 _NUMBER: Final = re.compile(
-    rf"""(?<![\w.,:/@#-])(?P<sign>[-−])?(?P<money>[$€£¥]\s?|(?:USD|EUR|GBP)\s)?
+    rf"""(?<![\w.,:/@#-])(?P<sign>[-\u2212])?(?P<money>[$€£¥]\s?|(?:USD|EUR|GBP)\s)?
     (?:(?P<digits>\d{{1,3}}(?:,\d{{3}})+(?:\.\d+)?|\d+(?:\.\d+)?)(?!\d)
        (?P<ordinal>(?:st|nd|rd|th)\b)?
-      |(?P<words>(?:{_WORDS})(?:[ -](?:{_WORDS}))?|(?:a|half\ a|several)(?=\s(?:hundred|thousand|million|billion|dozen)))\b)
+      |(?P<words>(?:{_WORDS})(?:[ -](?:{_WORDS}))?
+        |(?:a|half\ a|several)(?=\s(?:hundred|thousand|million|billion|dozen)))\b)
     (?:[ -]?(?P<scale>hundred|thousand|million|billion|trillion|dozen|bn|mn|mln|k|b|m)\b)?
     (?:\s?-?(?P<unit>{_NAMED_UNITS})(?!\w))?""",
     re.VERBOSE | re.IGNORECASE,
 )
-_SCORE: Final = re.compile(r"(?<![\w/.:-])(\d{1,3})\s?[-–:]\s?(\d{1,3})(?![\w/:-]|\.\d)")
+_SCORE: Final = re.compile(r"(?<![\w/.:-])(\d{1,3})\s?[-\u2013:]\s?(\d{1,3})(?![\w/:-]|\.\d)")
 _VERSION: Final = re.compile(r"\bv?\d+\.\d+(?:\.\d+)+\b|\bv\d+(?:\.\d+)*\b", re.IGNORECASE)
 _ORDINAL_WORD: Final = re.compile(rf"\b({'|'.join(_ORDINALS)})\b", re.IGNORECASE)
 _EPSILON: Final = 1e-9

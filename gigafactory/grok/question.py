@@ -27,15 +27,17 @@ _NEWEST: Final = re.compile(
     r"|so far|breaking|up to date|current)\b",
     re.IGNORECASE,
 )
-_BY: Final = re.compile(r"\b(?:from|by|according to|per|via)\s+(@\w[\w.\-]*(?:@[\w.\-]+)?)", re.I)
+_BY: Final = re.compile(
+    r"\b(?:from|by|according to|per|via)\s+(@\w[\w.\-]*(?:@[\w.\-]+)?)", re.IGNORECASE
+)
 _PRESENT: Final = re.compile(r"\b(?:is|are|isn't|aren't|does|do|can|will|am)\b", re.IGNORECASE)
 _MODAL: Final = re.compile(
     r"\b(?:will|would|could|might|may|should|expect(?:ed|s)?|going to|plan(?:s|ned)?|due|likely"
     r"|scheduled|set to|supposed to|predict\w*|upcoming|next|tomorrow)\b",
     re.IGNORECASE,
 )
-_ARTICLES: Final = frozenset("the a an this that these those our your my his her its their".split())
-_PREPOSITIONS: Final = frozenset("of in on at for about from by with near during".split())
+_ARTICLES: Final = lexicon.word_set("the a an this that these those our your my his her its their")
+_PREPOSITIONS: Final = lexicon.word_set("of in on at for about from by with near during")
 
 
 @dataclass(frozen=True, slots=True)
@@ -96,11 +98,11 @@ def question(text: str, now: datetime) -> Question:
     whens = tuple(when for when in times(plain, now) if when.grain not in {"part", "vague"})
     kind = asked(found)
     authors = _authors(plain, found)
-    lower = {word.text.lower() for word in found}
+    lower = {word.lower for word in found}
     return Question(
         text=plain,
         asked=kind,
-        terms=tuple(_terms(plain, found, kind, whens, authors)),
+        terms=tuple(_terms(found, kind, whens, authors)),
         numbers=tuple(quantities(plain, whens)),
         whens=whens,
         authors=authors,
@@ -128,13 +130,13 @@ def _authors(plain: str, found: list[Word]) -> tuple[str, ...]:
     """Return the handles whose posts are asked for, without @, in lower case."""
     handles = [word.text for word in found if word.kind == "handle"]
     named = _BY.findall(plain)
-    speaks = any(word.text.lower() in lexicon.SPEECH for word in found)
+    speaks = any(word.lower in lexicon.SPEECH for word in found)
     chosen = named or (handles[:1] if speaks else [])
     return tuple(dict.fromkeys(one.lstrip("@").rstrip(".-").lower() for one in chosen))
 
 
 def _terms(
-    plain: str, found: list[Word], kind: Asked, whens: tuple[When, ...], authors: tuple[str, ...]
+    found: list[Word], kind: Asked, whens: tuple[When, ...], authors: tuple[str, ...]
 ) -> list[Term]:
     timed = [(when.start, when.end) for when in whens]
     titled = _is_titled(found)
@@ -151,7 +153,8 @@ def _terms(
         if word.kind == "handle" and word.text.lstrip("@").lower() in authors:
             continue
         is_noun = _is_led(found, place)
-        of = _class(word, is_noun, titled, place, authors, kind.kind)
+        is_name = _is_name(word, place, titled) or _is_run(found, place)
+        of = "name" if is_name else _class(word, is_noun, bool(authors), kind.kind)
         term = Term(word.text, word.stem, word.parts, of)
         terms.setdefault(term.stem, term)
     return list(terms.values())
@@ -177,13 +180,16 @@ def _is_led(found: list[Word], place: int) -> bool:
         first -= 1
     while last + 1 < len(found) and not is_plain(found[last + 1]):
         last += 1
-    before = [word.text.lower() for word in found[:first]]
+    before = [word.lower for word in found[:first]]
     is_article = bool(before) and before[-1] in _ARTICLES
     while before and before[-1] in _ARTICLES:
         before.pop()
     if before and before[-1] in lexicon.AUXILIARY:
         return is_article and place < last
-    return is_article or (bool(before) and before[-1] in _PREPOSITIONS)
+    if is_article or not before or before[-1] not in _PREPOSITIONS:
+        return is_article
+    # "is the pool in Leith open": behind the name of a place the verb may follow.
+    return not (first < place == last and found[place - 1].is_capital)
 
 
 def _is_titled(found: list[Word]) -> bool:
@@ -192,38 +198,37 @@ def _is_titled(found: list[Word]) -> bool:
     return len(long) > 2 and sum(word.is_capital for word in long) > 0.8 * len(long)
 
 
-def _class(
-    word: Word, is_noun: bool, titled: bool, place: int, authors: tuple[str, ...], kind: str
-) -> str:
-    lower = word.text.lower()
-    if word.kind in {"handle", "tag"}:
-        return "name"
-    if any(sign.isdigit() for sign in lower):
-        return "name"
-    if word.is_capital and not titled and not (place == 0 and _is_common(word)):
-        return "name"
-    if authors and lower in lexicon.SPEECH:
-        return "light"
-    if lower in {"new", "next", "former", "previous"} and kind in {"person", "name"}:
+def _is_name(word: Word, place: int, is_titled: bool) -> bool:
+    if word.kind in {"handle", "tag"} or any(sign.isdigit() for sign in word.text):
+        return True
+    return word.is_capital and not is_titled and not (place == 0 and _is_common(word))
+
+
+def _is_run(found: list[Word], place: int) -> bool:
+    """Return whether a word is the name of a run of the factory: "did run large fail"."""
+    if place == 0 or found[place - 1].lower != "run" or found[place].stem in stems_of("VERBS"):
+        return False
+    return place == 1 or (is_plain(found[place - 2]) and found[place - 2].lower not in _ARTICLES)
+
+
+def _class(word: Word, is_noun: bool, is_said: bool, kind: str) -> str:
+    """Return of which class a word is that is no name."""
+    if kind in {"person", "name"} and word.lower in {"new", "next", "former", "previous"}:
         return "verb"  # who is new is not who is there
-    if word.stem in stems_of("LIGHT") or lower.endswith("ly"):
+    is_light = word.stem in stems_of("LIGHT") or word.lower.endswith("ly")
+    if is_light or (is_said and word.lower in lexicon.SPEECH):
         return "light"
-    if is_noun:
-        return "noun"
-    if word.stem in stems_of("VERBS"):
-        return "verb"
-    if lower.removesuffix("ed").removesuffix("ing") != lower and word.stem in _verb_like():
-        return "verb"
-    return "noun"
+    inflected = word.lower.endswith(("ed", "ing")) and word.stem in _verb_like()
+    return "verb" if not is_noun and (word.stem in stems_of("VERBS") or inflected) else "noun"
 
 
 def _is_common(word: Word) -> bool:
-    return word.stem in stems_of("VERBS") or word.text.lower() in lexicon.LIGHT
+    return word.stem in stems_of("VERBS") or word.lower in lexicon.LIGHT
 
 
 @cache
 def _verb_like() -> frozenset[str]:
     """Return the stems of all words that mean the same as some verb."""
     verbs = stems_of("VERBS")
-    groups = [{stem(word) for word in line.split()} for line in lexicon.SYNONYMS]
+    groups = [{stem(word) for word in line.split()} for line in lexicon.lines("synonyms")]
     return frozenset(one for group in groups if group & verbs for one in group)

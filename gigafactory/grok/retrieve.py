@@ -57,7 +57,7 @@ def _allowed(asked: tuple[str, ...], within: Query) -> tuple[str, ...] | None:
 
 def _like(stemmed: str) -> list[str]:
     found: list[str] = []
-    for line in lexicon.SYNONYMS:
+    for line in lexicon.lines("synonyms"):
         members = line.split()
         if any(stem(one) == stemmed for one in members):
             found += [one for one in members if stem(one) != stemmed]
@@ -65,7 +65,7 @@ def _like(stemmed: str) -> list[str]:
 
 
 def _span(question: Question, within: Query) -> tuple[datetime, datetime] | None:
-    """Return the time in which all posts on the question's days were written, if one day is told."""
+    """Return from when to when the question's days are, if it names any."""
     spans = [span for when in question.whens for span in when.spans]
     if not spans:
         return None
@@ -102,5 +102,3 @@ def written(query: Query) -> str:
 
 def _moment(moment: datetime) -> str:
     return moment.strftime("%Y-%m-%dT%H:%M:%SZ")
-
-

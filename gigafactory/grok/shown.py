@@ -1,4 +1,4 @@
-"""What is shown beside an answer: the age of each cited post, its list, the feed's as-of and lag."""
+"""What is shown beside an answer: the age of each cited post, their list, the lag of the feed."""
 
 from __future__ import annotations
 
@@ -31,7 +31,9 @@ def age(written_at: datetime, now: datetime) -> str:
 
 def cited(answer: Answer) -> list[Citation]:
     """Return each cited post once, by number."""
-    return sorted({one.number: one for one in answer.citations}.values(), key=lambda one: one.number)
+    return sorted(
+        {one.number: one for one in answer.citations}.values(), key=lambda one: one.number
+    )
 
 
 def listed(answer: Answer) -> list[str]:
@@ -58,7 +60,8 @@ def standing(freshness: Freshness) -> str:
 def down(freshness: Freshness) -> list[str]:
     """Return one line for each source that does not deliver."""
     return [
-        f"{one.source} is down since {one.since:%Y-%m-%d %H:%M} UTC" + f": {one.detail}" * bool(one.detail)
+        f"{one.source} is down since {one.since:%Y-%m-%d %H:%M} UTC"
+        + f": {one.detail}" * bool(one.detail)
         for one in freshness.sources
         if one.state == "down"
     ]

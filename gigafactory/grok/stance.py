@@ -6,6 +6,7 @@ import re
 from typing import TYPE_CHECKING, Final
 
 from gigafactory.grok import lexicon
+from gigafactory.grok.passages import MAX_READ_CHARS
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -20,9 +21,9 @@ _UNTIL: Final = re.compile(r"\b(?:until|till|before|only)\b", re.IGNORECASE)
 
 def is_unreal(passage: Passage) -> bool:
     """Return whether it asks, wishes, guesses or passes on hearsay, and so states no fact."""
-    if passage.is_asking or _UNREAL.search(passage.text.replace("’", "'")):
+    if passage.is_asking or _UNREAL.search(passage.text.replace("\u2019", "'")):
         return True
-    return is_hearsay(passage.post.text)
+    return is_hearsay(passage.post.text[:MAX_READ_CHARS])
 
 
 def is_hearsay(text: str) -> bool:
@@ -33,7 +34,7 @@ def is_hearsay(text: str) -> bool:
 def is_doubtful(words: Sequence[Word]) -> bool:
     """Return whether it says only that something may be so; the month of May is no doubt."""
     return any(
-        word.text.lower() in lexicon.DOUBTS and not (word.text == "May" and place)
+        word.lower in lexicon.DOUBTS and not (word.text == "May" and place)
         for place, word in enumerate(words)
     )
 
@@ -45,11 +46,11 @@ def is_denied(passage: Passage, place: int) -> bool:
     """
     low, _ = passage.clause(passage.words[place].start)
     near = passage.words[max(0, place - _REACH) : place]
-    denied = any(word.text.lower().replace("’", "'") in lexicon.NEGATIONS
+    denied = any(word.lower in lexicon.NEGATIONS
                  for word in near if word.start >= low)  # fmt: skip
     return denied and not _UNTIL.search(passage.text[passage.words[place].end :])
 
 
 def denials(words: Sequence[Word]) -> int:
     """Return how many words of denial there are."""
-    return sum(word.text.lower().replace("’", "'") in lexicon.NEGATIONS for word in words)
+    return sum(word.lower in lexicon.NEGATIONS for word in words)

@@ -12,7 +12,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, Final
 
 from gigafactory.grok import lexicon
-from gigafactory.grok.kinds import names
+from gigafactory.grok.named import names
 from gigafactory.grok.passages import Passage, passages
 from gigafactory.grok.stance import denials, is_denied, is_doubtful, is_unreal
 from gigafactory.grok.words import alike, is_plain, stem
@@ -25,17 +25,19 @@ if TYPE_CHECKING:
 # What a sentence may add to say that a post says it.
 _REPORTING: Final = frozenset(
     stem(word)
-    for word in """say said says report reported post posted according mention state stated note
-    announce announced user author account tweet wrote write""".split()
+    for word in lexicon.word_set(
+        """say said says report reported post posted according mention state stated note announce
+        announced user author account tweet wrote write"""
+    )
 )
-_BOUNDS: Final = frozenset(
+_BOUNDS: Final = lexicon.word_set(
     """more less over under least most fewer almost nearly about around approximately roughly up
-    below above exactly only""".split()
+    below above exactly only"""
 )
-_TIMING: Final = frozenset("until till before after since by from".split())
-_TOTALS: Final = frozenset("all every everyone everybody only always most none each".split())
-_HEDGES: Final = lexicon.DOUBTS | lexicon.HEARSAY | frozenset(
-    "think thinks hope hopes wish wishes believe believes guess if would heard expects".split()
+_TIMING: Final = lexicon.word_set("until till before after since by from")
+_TOTALS: Final = lexicon.word_set("all every everyone everybody only always most none each")
+_HEDGES: Final = lexicon.DOUBTS | lexicon.HEARSAY | lexicon.word_set(
+    "think thinks hope hopes wish wishes believe believes guess if would heard expects"
 )  # fmt: skip
 _REACH: Final = 3
 
@@ -71,13 +73,14 @@ def _squeezed(text: str) -> str:
 
 
 def _lower(passage: Passage) -> set[str]:
-    return {word.text.lower().replace("’", "'") for word in passage.words}
+    return {word.lower for word in passage.words}
 
 
 def _matched(claim: Passage, passage: Passage) -> list[int] | None:
     """Return the places of a claim's content words in a passage; None if one is nowhere."""
     places: list[int] = []
-    skipped = [(one.start, one.end) for one in (*claim.whens, *claim.numbers)]
+    skipped = [(one.start, one.end) for one in claim.whens]
+    skipped += [(one.start, one.end) for one in claim.numbers]
     for word in claim.words:
         inside = any(word.start < end and start < word.end for start, end in skipped)
         if inside or is_plain(word) or word.stem in _REPORTING:
@@ -94,7 +97,8 @@ def _is_same(one: Word, other: Word) -> bool:
         return one.text == other.text
     if one.is_capital and other.is_capital and one.stem != other.stem:
         return other.stem in one.parts or one.stem in other.parts
-    return any(alike(left, right) for left in (one.stem, *one.parts) for right in (other.stem, *other.parts))  # fmt: skip
+    others = (other.stem, *other.parts)
+    return any(alike(left, right) for left in (one.stem, *one.parts) for right in others)
 
 
 def _is_author(word: Word, passage: Passage) -> bool:
@@ -105,9 +109,12 @@ def _is_author(word: Word, passage: Passage) -> bool:
 
 def _same_numbers(claim: Passage, passage: Passage) -> bool:
     return all(
-        any(one.same(other) and _is_bound_alike(claim, one, passage, other) for other in passage.numbers)
+        any(
+            one.same(other) and _is_bound_alike(claim, one, passage, other)
+            for other in passage.numbers
+        )
         for one in claim.numbers
-    )  # fmt: skip
+    )
 
 
 def _is_bound_alike(claim: Passage, one: Quantity, passage: Passage, other: Quantity) -> bool:
@@ -119,7 +126,24 @@ def _is_bound_alike(claim: Passage, one: Quantity, passage: Passage, other: Quan
         return True
     at = _index(passage, other.start)
     near = passage.words[max(0, at - _REACH) : at + _REACH + 2]
-    return any(_is_same(counted[0], word) for word in near)
+    if not any(_is_same(counted[0], word) for word in near):
+        return False
+    return not any(_is_of_another(word, passage, other) for word in _behind(claim, one))
+
+
+def _behind(claim: Passage, number: Quantity) -> list[Word]:
+    """Return the content words behind a number: what is counted, and what happens to it."""
+    return [word for word in claim.words if word.start >= number.end and not is_plain(word)][
+        :_REACH
+    ]
+
+
+def _is_of_another(word: Word, passage: Passage, number: Quantity) -> bool:
+    """Return whether a word stands by another number only: "12 died and 30 were injured"."""
+    clauses = [passage.clause(at.start) for at in passage.words if _is_same(word, at)]
+    others = [passage.clause(one.start) for one in passage.numbers if one != number]
+    own = passage.clause(number.start)
+    return bool(clauses) and own not in clauses and any(one in others for one in clauses)
 
 
 def _index(passage: Passage, start: int) -> int:
@@ -127,7 +151,7 @@ def _index(passage: Passage, start: int) -> int:
 
 
 def _before(passage: Passage, start: int) -> set[str]:
-    near = [word.text.lower() for word in passage.words if word.end <= start]
+    near = [word.lower for word in passage.words if word.end <= start]
     return set(near[-_REACH:])
 
 
@@ -161,8 +185,23 @@ def _same_order(claim: Passage, passage: Passage) -> bool:
 
     "Baker beat Ortega" is not supported by "Ortega beat Baker"; "Baker was beaten by Ortega" is.
     """
-    said = list(dict.fromkeys(word.stem for word in names(claim)))
-    read = list(dict.fromkeys(word.stem for word in names(passage) if word.stem in said))
-    said = [one for one in said if one in read]
+    both = {word.stem for word in names(claim)} & {word.stem for word in names(passage)}
+    said, read = _runs(claim, both), _runs(passage, both)
     passive = [bool(re.search(r"\bby\b", one.text, re.IGNORECASE)) for one in (claim, passage)]
     return said == (read if passive[0] == passive[1] else read[::-1])
+
+
+def _runs(passage: Passage, stems: set[str]) -> list[tuple[str, ...]]:
+    """Return the names of a passage made of `stems`, first mentions only, in order."""
+    runs: list[tuple[str, ...]] = []
+    last = -2
+    for word in names(passage):
+        if word.stem not in stems:
+            continue
+        place = passage.words.index(word)
+        if place == last + 1 and runs:
+            runs[-1] = (*runs[-1], word.stem)
+        else:
+            runs.append((word.stem,))
+        last = place
+    return list(dict.fromkeys(runs))

@@ -25,7 +25,21 @@ _UNITS_ALL: Final = {**_UNITS, "fortnight": 1209600, "month": 2629800, "year": 3
 _SMALL: Final = {
     word: number
     for number, word in enumerate(
-        "zero one two three four five six seven eight nine ten eleven twelve".split()
+        (
+            "zero",
+            "one",
+            "two",
+            "three",
+            "four",
+            "five",
+            "six",
+            "seven",
+            "eight",
+            "nine",
+            "ten",
+            "eleven",
+            "twelve",
+        )
     )
 } | {"a": 1, "an": 1, "couple of": 2, "a couple of": 2, "few": 3, "a few": 3}
 _MONTH: Final = (
@@ -35,29 +49,44 @@ _MONTH: Final = (
 _WEEKDAY: Final = (
     r"(?:(?:mon|tues|wednes|thurs|fri|satur|sun)days?|(?-i:Mon|Tues?|Wed|Thu(?:rs?)?|Fri|Sat|Sun))"
 )
-_AMOUNT: Final = r"(?:\d+|an?|one|two|three|four|five|six|seven|eight|nine|ten|(?:a )?few|(?:a )?couple of)"
+_AMOUNT: Final = (
+    r"(?:\d+|an?|one|two|three|four|five|six|seven|eight|nine|ten|(?:a )?few|(?:a )?couple of)"
+)
 _UNIT: Final = r"(?:minute|min|hour|hr|day|week|fortnight|month|year)s?"
+_SEASON: Final = r"spring|summer|autumn|winter"
+_DATE_YEAR: Final = r"(?:,? (?P<y>(?:19|20)\d\d))?"
+_NTH: Final = r"(?P<d>[0-3]?\d)(?:st|nd|rd|th)?"
+_BEFORE_YEAR: Final = "".join(
+    f"(?<={word} )|" for word in ("in", "since", "by", "until", "from", "of", "during")
+)[:-1]
 _PATTERNS: Final = tuple(
     (grain, re.compile(rf"(?<![\w.]){pattern}(?!\w)", re.IGNORECASE))
     for grain, pattern in (
         ("iso", r"(?P<y>\d{4})-(?P<m>\d{2})-(?P<d>\d{2})(?:T(?P<h>\d{2}):(?P<n>\d{2})\S*)?"),
-        ("clock", r"(?P<h>[01]?\d|2[0-3]):(?P<n>[0-5]\d)(?::[0-5]\d)?(?:\s?(?P<half>[ap]\.?m\b\.?))?"),
+        ("clock", r"(?P<h>[01]?\d|2[0-3]):(?P<n>[0-5]\d)(?::[0-5]\d)?"
+                  r"(?:\s?(?P<half>[ap]\.?m\b\.?))?"),
         ("clock", r"(?P<h>1[0-2]|0?[1-9])(?:\.(?P<n>[0-5]\d))?\s?(?P<half>[ap]\.?m\b\.?|o'clock)"),
         ("clock", r"(?P<named>noon|midday|midnight)"),
-        ("date", rf"(?P<d>[0-3]?\d)(?:st|nd|rd|th)?(?: of)? (?P<mon>{_MONTH})\.?(?:,? (?P<y>(?:19|20)\d\d))?"),
-        ("date", rf"(?P<mon>{_MONTH})\.? (?P<d>[0-3]?\d)(?:st|nd|rd|th)?(?!:|\d|\s?[ap]m)(?:,? (?P<y>(?:19|20)\d\d))?"),
-        ("month", rf"(?:(?P<mod>last|next|this|early|late|mid)[ -])?(?P<mon>{_MONTH})(?: (?P<y>(?:19|20)\d\d))?"),
+        ("date", rf"{_NTH}(?: of)? (?P<mon>{_MONTH})\.?{_DATE_YEAR}"),
+        ("date", rf"(?P<mon>{_MONTH})\.? {_NTH}(?!:|\d|\s?[ap]m){_DATE_YEAR}"),
+        ("month", rf"(?<!\d )(?:(?P<mod>last|next|this|early|late|mid)[ -])?(?P<mon>{_MONTH})"
+                  r"(?: (?P<y>(?:19|20)\d\d))?"),
         ("ordinal", r"the (?P<d>[0-3]?\d)(?:st|nd|rd|th)"),
         ("weekday", rf"(?:(?P<mod>last|next|this|coming|every)\s)?(?P<w>{_WEEKDAY})"),
         ("named", r"(?:the )?day (?P<day>after tomorrow|before yesterday)"),
-        ("named", r"(?P<day>today|tonight|tomorrow|yesterday|this (?:morning|afternoon|evening)|last night)"),
-        ("period", r"(?P<mod>this|next|last|past) (?P<p>week|weekend|month|year|spring|summer|autumn|winter)"),
+        ("named", r"(?P<day>today|tonight|tomorrow|yesterday|last night"
+                  r"|this (?:morning|afternoon|evening))"),
+        ("period", rf"(?P<mod>this|next|last|past) (?P<p>week|weekend|month|year|{_SEASON})"),
         ("ago", rf"(?P<k>{_AMOUNT}) (?P<u>{_UNIT}) (?:ago|earlier)"),
-        ("ahead", rf"in (?P<k>{_AMOUNT}) (?P<u>{_UNIT})|(?P<k2>{_AMOUNT}) (?P<u2>{_UNIT}) (?:from now|later)"),
-        ("past", rf"(?:in|over|during|within|for) the (?:last|past) (?:(?P<k>{_AMOUNT}) )?(?P<u>{_UNIT})"),
-        ("season", r"(?:in|this|next|last|by|early|late|for|from|until|since) (?:the )?(?P<s>spring|summer|autumn|winter)(?: (?P<y>20\d\d))?"),
-        ("year", r"(?:(?<=in )|(?<=since )|(?<=by )|(?<=until )|(?<=from )|(?<=of )|(?<=back in )|(?<=during ))(?P<y>(?:19|20)\d\d)"),
-        ("part", r"(?:in the |at |late |early )?(?P<part>morning|afternoon|evening|night|lunchtime|dawn|dusk|sunrise|sunset)"),
+        ("ahead", rf"in (?P<k>{_AMOUNT}) (?P<u>{_UNIT})"
+                  rf"|(?P<k2>{_AMOUNT}) (?P<u2>{_UNIT}) (?:from now|later)"),
+        ("past", r"(?:in|over|during|within|for) the (?:last|past) "
+                 rf"(?:(?P<k>{_AMOUNT}) )?(?P<u>{_UNIT})"),
+        ("season", r"(?:in|this|next|last|by|early|late|for|from|until|since) (?:the )?"
+                   rf"(?P<s>{_SEASON})(?: (?P<y>20\d\d))?"),
+        ("year", rf"(?:{_BEFORE_YEAR})(?P<y>(?:19|20)\d\d)"),
+        ("part", r"(?:in the |at |late |early )?"
+                 r"(?P<part>morning|afternoon|evening|night|lunchtime|dawn|dusk|sunrise|sunset)"),
         ("vague", r"(?:right now|shortly|soon|immediately|until further notice)"),
     )
 )  # fmt: skip
@@ -122,13 +151,13 @@ def _day(moment: datetime) -> Interval:
     return midnight(moment), midnight(moment) + DAY
 
 
-def _iso(match: re.Match[str], now: datetime) -> When:
+def _iso(match: re.Match[str], _now: datetime) -> When:
     day = datetime(int(match["y"]), int(match["m"]), int(match["d"]), tzinfo=UTC)
     minute = int(match["h"]) * 60 + int(match["n"]) if match["h"] else None
     return When(match.start(), match.end(), "day", (_day(day),), minute, "date")
 
 
-def _clock(match: re.Match[str], now: datetime) -> When:
+def _clock(match: re.Match[str], _now: datetime) -> When:
     if match.groupdict().get("named"):
         minute = 0 if match["named"].lower() == "midnight" else 720
     else:
@@ -239,7 +268,7 @@ def _shifted(match: re.Match[str], now: datetime, sign: int) -> When:
     else:
         about = max(length / 4, timedelta(minutes=1))
         spans = ((now + sign * length - about, now + sign * length + about),)
-    return When(match.start(), match.end(), "day", spans, None, "relative")
+    return When(match.start(), match.end(), "day", spans, None, "ahead" if sign > 0 else "ago")
 
 
 def _past(match: re.Match[str], now: datetime) -> When:
@@ -254,13 +283,13 @@ def _seasonal(match: re.Match[str], now: datetime) -> When:
     return When(match.start(), match.end(), "period", tuple(near), None, "season")
 
 
-def _year(match: re.Match[str], now: datetime) -> When:
+def _year(match: re.Match[str], _now: datetime) -> When:
     span = _months(int(match["y"]), 1, 12)
     return When(match.start(), match.end(), "period", (span,), None, "year")
 
 
 def _bare(grain: str) -> Callable[[re.Match[str], datetime], When]:
-    return lambda match, now: When(match.start(), match.end(), grain, (), None, grain)
+    return lambda match, _now: When(match.start(), match.end(), grain, (), None, grain)
 
 
 _READERS: Final[dict[str, Callable[[re.Match[str], datetime], When | None]]] = {

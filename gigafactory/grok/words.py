@@ -21,13 +21,14 @@ _WORD: Final = re.compile(
       | (?P<handle>(?<![\w/])@\w[\w.\-]*(?:@[\w.\-]+)?)
       | (?P<tag>(?<![\w/])\#\w+)
       | (?P<number>\d+(?:[.,:]\d+)*\w*)
-      | (?P<word>\w+(?:['’\-]\w+)*)""",
+      | (?P<word>\w+(?:['\u2019\-]\w+)*)""",
     re.VERBOSE,
 )
 _CAMEL: Final = re.compile(r"[A-Z]+(?![a-z])|[A-Z]?[a-z]+|\d+")
 _ENDINGS: Final = re.compile(
     r"(?:ation|ition|ion|ment|anc|enc|ance|ence|ur|al|er|or|ist|iti|iv|e)$"  # of stems
 )
+_PLAIN: Final = lexicon.FUNCTION | lexicon.AUXILIARY
 _MIN_ROOT_CHARS: Final = 4
 
 
@@ -49,6 +50,11 @@ class Word(NamedTuple):
     kind: str
     stem: str
     parts: tuple[str, ...]
+
+    @property
+    def lower(self) -> str:
+        """It in small letters, with straight apostrophes."""
+        return self.text.lower().replace("\u2019", "'")
 
     @property
     def is_capital(self) -> bool:
@@ -103,7 +109,9 @@ def stem(written: str) -> str:
     >>> stem("Reopening"), stem("won"), stem("Ortega's"), stem("e-bikes")
     ('reopen', 'win', 'ortega', 'ebik')
     """
-    plain = written.lower().replace("’", "'").removesuffix("'s").replace("'", "").replace("-", "")
+    plain = (
+        written.lower().replace("\u2019", "'").removesuffix("'s").replace("'", "").replace("-", "")
+    )
     regular = lexicon.IRREGULAR.get(plain, plain)
     found = _stemmer().analyze(regular)
     return found[0] if found else regular
@@ -134,7 +142,7 @@ def root(stemmed: str) -> str:
 def _groups() -> dict[str, frozenset[int]]:
     """Return the groups of like meaning each stem is in."""
     found: dict[str, set[int]] = {}
-    for number, line in enumerate(lexicon.SYNONYMS):
+    for number, line in enumerate(lexicon.lines("synonyms")):
         for member in line.split():
             found.setdefault(stem(member), set()).add(number)
     return {member: frozenset(numbers) for member, numbers in found.items()}
@@ -148,7 +156,7 @@ def is_known(stemmed: str) -> bool:
 @cache
 def _opposites() -> dict[str, frozenset[str]]:
     found: dict[str, set[str]] = {}
-    for line in lexicon.OPPOSITES:
+    for line in lexicon.lines("opposites"):
         one, _, other = line.partition("|")
         for left in one.split():
             for right in other.split():
@@ -172,7 +180,7 @@ def alike(one: str, other: str) -> bool:
 @cache
 def _classes() -> dict[str, frozenset[int]]:
     found: dict[str, set[int]] = {}
-    for number, line in enumerate(lexicon.VERB_CLASSES):
+    for number, line in enumerate(lexicon.lines("verb_classes")):
         for member in line.split():
             found.setdefault(stem(member), set()).add(number)
     return {member: frozenset(numbers) for member, numbers in found.items()}
@@ -200,5 +208,4 @@ def stems_of(name: str) -> frozenset[str]:
 
 def is_plain(word: Word) -> bool:
     """Return whether a word carries structure rather than content."""
-    lower = word.text.lower().replace("’", "'")
-    return word.kind == "word" and (lower in lexicon.FUNCTION or lower in lexicon.AUXILIARY)
+    return word.kind == "word" and word.lower in _PLAIN

@@ -1,0 +1,87 @@
+"""How soon the first cited sentence is there, and what a question costs: by pytest-benchmark.
+
+The feed is in memory, so that answering alone is measured: reading the question, judging 50 posts,
+checking, marking. `make bench` prints the table; nothing is asserted of a time. The packaged
+model's time to its first piece of text is printed beside.
+"""
+
+from __future__ import annotations
+
+import time
+from dataclasses import replace
+from typing import Any
+
+import pytest
+
+from gigafactory.grok.answering import Answering
+from gigafactory.grok.evidence import Evidence, order
+from gigafactory.grok.question import question
+from gigafactory.grok.retrieve import DEPTH
+from gigafactory.spec.answer import Sentence
+from gigafactory.spec.post import Hit
+from tests.small_feed import NOW, SmallFeed, made, post
+
+ASKED = "When does the Tarnbrook library reopen?"
+
+
+def crowd(size: int, text: str) -> list[Hit]:
+    posts = [post(str(at), "citydesk", at + 1, f"{text} No {at}.") for at in range(size)]
+    return [Hit(post=one, score=1.0) for one in posts]
+
+
+@pytest.mark.benchmark(group="first cited sentence, extractive")
+def test_first_cited_sentence(benchmark: Any) -> None:
+    feed, _ = made("small")
+
+    def first() -> object:
+        return next(iter(Answering(feed, lambda: NOW).stream(ASKED)))
+
+    assert isinstance(benchmark(first), Sentence)
+
+
+@pytest.mark.benchmark(group="50 posts judged", timer=time.process_time)
+@pytest.mark.parametrize(
+    ("kind", "text"),
+    [
+        ("near misses", "The Tarnbrook museum reopens on Monday 16 March at 10am after repairs."),
+        ("all answer", "The Tarnbrook library reopens on Monday 16 March at 10am after repairs."),
+        ("long posts", "The Tarnbrook library reopens. It rained on Monday at 10am. " * 80),
+    ],
+)
+def test_fifty_posts_judged(benchmark: Any, kind: str, text: str) -> None:
+    hits = crowd(DEPTH, text)
+    asked = question(ASKED, NOW)
+
+    def judged() -> int:
+        return len(order(hits, Evidence(asked, [hit.post for hit in hits])))
+
+    found = benchmark.pedantic(judged, rounds=1 if kind == "long posts" else 10)
+    assert (found == 0) == (kind == "near misses")
+
+
+@pytest.mark.benchmark(group="whole questions of the development sets", timer=time.process_time)
+def test_whole_questions(benchmark: Any) -> None:
+    feed, questions = SmallFeed(), []
+    for name in ("small", "second", "third", "fourth"):
+        part, asked = made(name)
+        feed.add(*(replace(one, id=f"{name}{one.id}") for one in part.posts.values()))
+        questions += asked
+    answering = Answering(feed, lambda: NOW)
+    benchmark.pedantic(lambda: [answering.answer(one.text) for one in questions], rounds=1)
+    benchmark.extra_info["questions"] = len(questions)
+
+
+@pytest.mark.benchmark(group="first piece of the packaged model's text")
+def test_first_piece_of_the_model(benchmark: Any) -> None:
+    pytest.importorskip("xllamacpp")
+    from gigafactory.grok.embedded import Embedded, load
+
+    load()
+    text = "Text: The Tarnbrook library reopens on Monday 16 March.\n\nQuestion: "
+    count = iter(range(1000))  # another prompt each time, or the engine remembers it
+
+    def first() -> str:
+        asked = f"{next(count)} {text}{ASKED}"
+        return next(iter(Embedded().chat([{"role": "user", "content": asked}])))
+
+    benchmark.pedantic(first, rounds=5, iterations=1)
