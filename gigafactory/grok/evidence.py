@@ -140,7 +140,8 @@ class Evidence:
         and a price is there where money is, by whatever word.
         """
         found = _places(term, passage)
-        if found and term.kind == "verb" and self.question.asked.kind == "person":
+        is_deed = term.kind == "verb" and term.stem in stems_of("VERBS")
+        if found and is_deed and self.question.asked.kind == "person":
             found = [at for at in found if not is_thing(passage, at)] or None
         if found is not None:
             return found

@@ -116,6 +116,12 @@ def test_in_some_minutes_tells_how_long_it_took_as_well_as_when() -> None:
     assert not answers("How deep is Mirror Lake?", text)
 
 
+def test_who_proposed_a_plan_is_not_told_by_who_rejected_the_plan() -> None:
+    text = "The council rejected the plan for a hotel on Pier 7."
+    assert not answers("Who proposed the hotel on Pier 7?", text)
+    assert answers("Who is the new head of Qubix?", "The new head of Qubix is Lena Park.")
+
+
 RUN = (
     "Run tiny trained steps 31 to 40: loss from 4.5 to 4.1, 18,400 tokens per second.\n"
     "At step 40 of run tiny the loss was 4.1; the step took 0.21 s.\n"
