@@ -19,6 +19,7 @@ from gigafactory.spec.outcome import (
     CheckpointOutcome,
     Distribution,
     Outcome,
+    PowerOutcome,
     SpareOutcome,
     Swing,
 )
@@ -70,8 +71,7 @@ def outcome(
     """
     run = scenario(asked)
     course = courses(run, seeds, np.random.default_rng(seed), progress)
-    found = levels(asked, site)
-    wall = float(course.wall_s.sum())
+    stops = max(float(course.interruptions.sum()), 1.0)
     return Outcome(
         seeds=seeds,
         days=_days(asked, course),
@@ -82,16 +82,21 @@ def outcome(
         interruptions=distribution(course.interruptions.astype(np.float64)),
         causes=_causes(run, course),
         rates=rate_per_component(asked.profile),
-        mtbf_s=wall / max(float(course.interruptions.sum()), 1.0),
+        mtbf_s=float(course.wall_s.sum()) / stops,
         goodput=distribution(course.goodput),
         lost_fraction=lost_fraction(course),
         checkpoint=_checkpoint(asked, run),
         spares=_spares(asked, course, seeds, seed),
         finish=_dates(asked.plan.job.start, course.finish_s),
         finish_days=tuple((course.finish_s / SECONDS_PER_DAY).tolist()),
-        power=power_outcome(found, course, asked.num_gpus) if found else None,
+        power=_power(asked, site, course),
         assumptions=assumptions(asked, run),
     )
+
+
+def _power(asked: Asked, site: Site, course: Course) -> PowerOutcome | None:
+    found = levels(asked, site)
+    return power_outcome(found, course, asked.num_gpus) if found else None
 
 
 def settled(asked: Asked, seed: int) -> Asked:

@@ -1,4 +1,4 @@
-"""`giga simulate`: its output is the contract, mistakes are told, the same seed is the same answer."""
+"""`giga simulate`: the output is the contract, mistakes are told, one seed is one answer."""
 
 from __future__ import annotations
 

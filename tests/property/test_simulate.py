@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import datetime as dt
 from dataclasses import replace
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from hypothesis import HealthCheck, given, settings
@@ -18,6 +19,9 @@ from gigafactory.simulate.story import story
 from gigafactory.simulate.trace import CLASSES, read_trace
 from gigafactory.spec.faults import BringUp, SlowSpells
 from tests.made_scenario import growing, made_scenario
+
+if TYPE_CHECKING:
+    from gigafactory.simulate.growth import Scenario
 
 FEW = settings(max_examples=25, deadline=None, suppress_health_check=list(HealthCheck))
 
@@ -40,7 +44,7 @@ scenarios = st.fixed_dictionaries({
 })  # fmt: skip
 
 
-def built(found: dict[str, object]):  # type: ignore[no-untyped-def]
+def built(found: dict[str, Any]) -> Scenario:
     values = dict(found)
     profile = replace(loader.faults("ft-hsdp"), sdc_latency_s=1800.0)
     if values.pop("young"):
@@ -49,9 +53,9 @@ def built(found: dict[str, object]):  # type: ignore[no-untyped-def]
         spell = SlowSpells(per_1000_node_days=3.0, slowdown=1.5, duration_s=600.0)
         profile = replace(profile, slow=spell)
     grows, every = values.pop("grows"), values.pop("planned_every_s")
-    period = values["blocking_s"] * values.pop("longer")  # type: ignore[operator]
-    if values["memory_every"] > 1:  # type: ignore[operator]
-        period = max(period, 2.0 * values["memory_blocking_s"])  # type: ignore[operator]
+    period = values["blocking_s"] * values.pop("longer")
+    if values["memory_every"] > 1:
+        period = max(period, 2.0 * values["memory_blocking_s"])
     made = made_scenario(
         profile, period_s=period, write_s=values.pop("write") * period * 0.9, **values
     )
@@ -61,7 +65,7 @@ def built(found: dict[str, object]):  # type: ignore[no-untyped-def]
 
 @FEW
 @given(found=scenarios, seed=st.integers(0, 2**32))
-def test_every_second_of_every_seed_is_somewhere(found: dict[str, object], seed: int) -> None:
+def test_every_second_of_every_seed_is_somewhere(found: dict[str, Any], seed: int) -> None:
     scenario = built(found)
     course = courses(scenario, 5, np.random.default_rng(seed))
     total = course.productive_s + sum(course.lost_s.values())
@@ -77,8 +81,8 @@ def test_every_second_of_every_seed_is_somewhere(found: dict[str, object], seed:
 
 @settings(FEW, max_examples=15)
 @given(found=scenarios, seed=st.integers(0, 2**32))
-def test_every_second_of_a_story_is_somewhere(found: dict[str, object], seed: int) -> None:
-    scenario = built({**found, "days": min(found["days"], 0.5)})  # type: ignore[type-var]
+def test_every_second_of_a_story_is_somewhere(found: dict[str, Any], seed: int) -> None:
+    scenario = built({**found, "days": min(found["days"], 0.5)})
     told = story(scenario, np.random.default_rng(seed), dt.date(2026, 1, 1))
     assert np.isclose(
         told.productive_s + sum(told.lost_s.values()), told.wall_s, rtol=1e-9, atol=1e-3
@@ -88,7 +92,7 @@ def test_every_second_of_a_story_is_somewhere(found: dict[str, object], seed: in
 
 @FEW
 @given(found=scenarios, seed=st.integers(0, 2**32))
-def test_the_same_seed_is_the_same_course(found: dict[str, object], seed: int) -> None:
+def test_the_same_seed_is_the_same_course(found: dict[str, Any], seed: int) -> None:
     scenario = built({**found, "days": 0.3})
     first, second = (courses(scenario, 3, np.random.default_rng(seed)) for _ in range(2))
     assert first.productive_s.tobytes() == second.productive_s.tobytes()
@@ -153,9 +157,10 @@ def test_no_trace_whatever_crashes_or_hangs(tmp_path_factory, found) -> None:  #
 
     path = tmp_path_factory.mktemp("trace") / "trace.json"
     path.write_text(json.dumps(found))
+    trace, told = None, ""
     try:
         trace = read_trace(path)
     except CatalogError as error:
-        assert "\n" not in str(error)
-    else:
-        assert (trace.end >= trace.start).all()
+        told = str(error)
+    assert "\n" not in told
+    assert trace is None or (trace.end >= trace.start).all()

@@ -39,7 +39,7 @@ SPLIT_DAYS: Final = 240.0
 LLAMA3_DAYS: Final = 54.0
 
 
-def simulated(scenario: Scenario, seeds: int = 100, seed: int = 0) -> Course:
+def simulated(scenario: Scenario, seeds: int = 60, seed: int = 0) -> Course:
     return courses(scenario, seeds, np.random.default_rng(seed))
 
 
@@ -55,7 +55,7 @@ def test_exponential_goodput_is_the_exact_law_within_one_percent(
     scenario = made_scenario(
         plain_profile(), num_gpus, 120.0, arrivals="exponential", period_s=period_s
     )
-    found, last = simulated(scenario, 150), scenario.last
+    found, last = simulated(scenario, 80), scenario.last
     law = time_shares(
         last.gap_s, scenario.policy.cycle_s, scenario.policy.blocking_s, last.stages.total, 150.0
     )
@@ -85,7 +85,7 @@ def test_the_linear_effective_time_ratio_holds_where_it_is_said_to(
         period_s=between_s + write_s, blocking_s=write_s,
     )  # fmt: skip
     linear = (1.0 - (restart_s + between_s / 2.0) / mttf_s) / (1.0 + write_s / between_s)
-    assert simulated(scenario, 150).goodput.mean() == pytest.approx(linear, rel=0.05)
+    assert simulated(scenario, 80).goodput.mean() == pytest.approx(linear, rel=0.05)
 
 
 def test_checkpoint_intervals_are_the_published_vectors() -> None:
@@ -119,7 +119,7 @@ def test_the_best_simulated_interval_is_the_exact_one() -> None:
 
 @pytest.fixture(scope="module")
 def llama3() -> Course:
-    return simulated(made_scenario("llama3-h100", 16_384, LLAMA3_DAYS), 400)
+    return simulated(made_scenario("llama3-h100", 16_384, LLAMA3_DAYS), 300)
 
 
 def test_llama3_counts_lie_inside_the_interval(llama3: Course) -> None:

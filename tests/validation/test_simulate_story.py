@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from gigafactory.simulate.growth import Scenario
 
 START: Final = dt.date(2026, 1, 1)
-STORIES, SEEDS = 40, 300
+STORIES, SEEDS = 30, 200
 DAY: Final = 86_400.0
 SDC: Final = replace(loader.faults("ft-hsdp"), sdc_latency_s=3600.0)
 YOUNG: Final = replace(loader.faults("llama3-h100"), bring_up=BringUp(days=5.0, factor=3.0))
