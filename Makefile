@@ -4,20 +4,21 @@ PYTHON ?= python3
 GIGA_PLAN := plan grok-1 --cluster gigafactory --tokens 15e12
 GIGA_SMALL := --tokens 150e3 --global-batch-tokens 2048
 CRASH_AT := 40
+QUESTION := "Why did the run stop?"
 
 BIN := .venv/bin
 # Quiet, unless something goes wrong; told to pip here so that a user's own settings stay untouched.
 PIP_INSTALL := $(BIN)/python -m pip --disable-pip-version-check --no-input install -qq -c constraints.txt
 TARGETS_INSTALL := $(BIN)/python -m pip --disable-pip-version-check --no-input install -qq --no-deps \
   --ignore-requires-python --upgrade --target .venv/targets
-FLOORS_COVERED := spec cost plan build
+FLOORS_COVERED := spec cost plan build simulate
 
 .NOTPARALLEL:  # two targets share one .venv
 .DEFAULT_GOAL := help
 .PHONY: help run test check docs bench readme targets dist clean
 
 help:
-	@echo "make run     plan Grok-1 on 100,000 H100 (the page goes to out/plan.html), then train a small one here"
+	@echo "make run     plan Grok-1 on 100,000 H100 (out/plan.html), train a small one here, ask about it"
 	@echo "make test    all tests, and the coverage of $(FLOORS_COVERED)"
 	@echo "make check   ruff, mypy --strict, import-linter"
 	@echo "make docs    the documentation, in docs/_build/html"
@@ -35,6 +36,9 @@ run: .venv/run.stamp
 	@$(BIN)/giga plan grok-tiny --cluster out/machine.toml $(GIGA_SMALL) -o out/small.toml > out/small.txt
 	@$(BIN)/giga run out/small.toml --on local --out out/run --crash-at $(CRASH_AT) --checkpoint-interval 10
 	@$(BIN)/giga compare out/run
+	@rm -rf out/home
+	@GIGA_HOME=out/home $(BIN)/giga feed add out/run
+	@GIGA_HOME=out/home $(BIN)/giga chat --once $(QUESTION)
 
 test: .venv/dev.stamp
 	@$(BIN)/python -m pytest -n 2 --dist loadfile --cov --cov-report=
