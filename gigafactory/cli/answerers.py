@@ -58,10 +58,10 @@ def feed_here(*, rerank: bool) -> Searchable:
         MissingExtra: The packages of `[grok]`, or of `[rerank]`, are not installed.
     """
     with needing_grok():
-        from gigafactory.grok.home import feed_home
-        from gigafactory.grok.lasting_feed import LastingFeed
+        from gigafactory.grok.feed import Feed
+    from gigafactory.grok.home import feed_home
 
-        feed = LastingFeed(feed_home())
+    feed = Feed(feed_home())
     if not rerank:
         return feed
     from gigafactory.grok.embedding import Embedder

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import contextlib
 import io
-import logging
 import sys
 from collections.abc import Iterator
 from typing import TYPE_CHECKING, Annotated
@@ -38,6 +37,8 @@ def chat(
     Without --once questions come from the terminal, or one a line from standard input. Ctrl-C
     stops an answer.
     """
+    import logging
+
     from gigafactory.cli.answerers import chat_model, feed_here
     from gigafactory.cli.listening import token_in
     from gigafactory.cli.talk import Talk

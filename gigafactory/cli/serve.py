@@ -2,13 +2,10 @@
 
 from __future__ import annotations
 
-import logging
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, NamedTuple
 
 import typer
-
-from gigafactory.cli.listening import listening, token_in, url_of
 
 if TYPE_CHECKING:
     from gigafactory.grok.modelled import ChatModel
@@ -52,22 +49,17 @@ def serve(
     as_json: Annotated[bool, typer.Option("--json", help="One line of JSON.")] = False,
 ) -> None:
     """Serve cited answers from the feed under GIGA_HOME, or the newest checkpoint of a run."""
-    from gigafactory.errors import SpecError
+    from gigafactory.cli.listening import token_in
 
-    feed_options = {
+    of_feed = {
         "--max-rate": max_rate, "--model": model, "--endpoint": endpoint or None,
         "--endpoint-model": endpoint_model or None, "--endpoint-token-env": endpoint_token_env,
         "--rerank": rerank or None,
     }  # fmt: skip
-    _require_own(run, feed_options, {"--max-tokens": max_tokens})
-    for name, value, least in (
-        ("--max-waiting", max_waiting, 0), ("--max-tokens", max_tokens, 1),
-        ("--max-rate", max_rate, 0),
-    ):  # fmt: skip
-        if value is not None and not value >= least:
-            raise SpecError(f"serve: {name} must be at least {least}, got {value}", field=name)
-    token = token_in(token_env, "serve")
-    at = At(host, port, token, max_waiting, as_json)
+    _require_own(run, of_feed, {"--max-tokens": max_tokens})
+    _require_least(("--max-waiting", max_waiting, 0), ("--max-tokens", max_tokens, 1),
+                   ("--max-rate", max_rate, 0))  # fmt: skip
+    at = At(host, port, token_in(token_env, "serve"), max_waiting, as_json)
     if run is not None:
         _serve_run(run, at, max_tokens)
         return
@@ -88,8 +80,18 @@ def _require_own(run: Path | None, of_feed: dict[str, Any], of_run: dict[str, An
         raise SpecError(f"serve: {', '.join(given)} cannot be used with {what}", field=given[0])
 
 
+def _require_least(*options: tuple[str, float | None, int]) -> None:
+    """Refuse a number below its least."""
+    from gigafactory.errors import SpecError
+
+    for name, value, least in options:
+        if value is not None and not value >= least:
+            raise SpecError(f"serve: {name} must be at least {least}, got {value}", field=name)
+
+
 def _serve_run(run: Path, at: At, max_tokens: int | None) -> None:
     """Serve a run's newest checkpoint as /v1/chat/completions and /v1/completions."""
+    from gigafactory.cli.listening import listening, url_of
     from gigafactory.errors import MissingExtra
 
     try:
@@ -106,8 +108,11 @@ def _serve_run(run: Path, at: At, max_tokens: int | None) -> None:
 
 def _serve_feed(at: At, model: ChatModel | None, max_rate: float | None, rerank: bool) -> None:
     """Serve answers from the feed; posts are quoted for those who ask for "extractive"."""
+    import logging
+
     from gigafactory.cli.answerers import EXTRACTIVE, feed_here
     from gigafactory.cli.feed import needing_grok
+    from gigafactory.cli.listening import listening, url_of
 
     logging.basicConfig(format="%(asctime)s %(levelname)s %(name)s: %(message)s")
     with needing_grok():
