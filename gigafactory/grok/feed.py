@@ -83,7 +83,7 @@ class Feed:
             return Freshness(as_of=now, newest_at=None)
         alive = writer_pid(self.home) is not None
         sources = tuple(one if alive else _stopped(one) for one in log.statuses())
-        return Freshness(as_of=now, newest_at=log.newest_at(), sources=sources)
+        return Freshness(as_of=now, newest_at=log.newest_at(now), sources=sources)
 
     def indexed(self) -> int:
         """Return the place of the log up to which posts are found; 0 without an index."""

@@ -132,9 +132,12 @@ class Log:
         )
         return [(row[0], row[1]) for row in rows]
 
-    def newest_at(self) -> datetime | None:
-        """Return the platform's time of the newest post; None of a feed without posts."""
-        found = self._rows("SELECT max(created_us) FROM posts WHERE gone = 0")[0][0]
+    def newest_at(self, now: datetime) -> datetime | None:
+        """Return the platform's time of the newest post written by `now`; None without any."""
+        found = self._rows(
+            "SELECT max(created_us) FROM posts WHERE gone = 0 AND created_us <= ?",
+            microseconds(now),
+        )[0][0]
         return None if found is None else moment(found)
 
     def statuses(self) -> Sequence[SourceStatus]:

@@ -36,7 +36,8 @@ def test_a_batch_and_its_cursor_are_read_by_another_process_once_written(log: Lo
     assert other.post(PostKey("file", "1")) == post("1")
     assert other.cursor("file") == "17"
     assert other.sequence() == 2
-    assert other.newest_at() == NOON
+    assert other.newest_at(NOON) == NOON
+    assert other.newest_at(NOON - timedelta(seconds=1)) is None, "not written yet"
 
 
 def test_a_batch_that_the_disk_has_no_room_for_leaves_neither_posts_nor_cursor(
