@@ -18,27 +18,14 @@ import pytest
 
 from gigafactory.run.record import CHECKPOINTS
 from gigafactory.run.trainer.checkpoint import CORRUPT, PART, standing
-from tests.made_training import DENSE, plan, prepared_text
+from tests.made_training import DENSE, plan
 from tests.started_run import LIMIT_S, Starter, losses
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
     from pathlib import Path
 
 
 SEED = int(os.environ.get("KILL_SEED", "0")) or time.time_ns() % 10**9
-
-
-@pytest.fixture(scope="module")
-def text(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return prepared_text(tmp_path_factory.mktemp("text"))
-
-
-@pytest.fixture
-def start(tmp_path: Path, text: Path) -> Iterator[Starter]:
-    starter = Starter(tmp_path, text)
-    yield starter
-    starter.close()
 
 
 def test_killed_anywhere_it_trains_to_the_very_losses_of_an_undisturbed_run(

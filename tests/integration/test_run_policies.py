@@ -12,11 +12,10 @@ import pytest
 
 from gigafactory.run.record import CHECKPOINTS
 from gigafactory.run.trainer.checkpoint import standing
-from tests.made_training import plan, prepared_text
+from tests.made_training import plan
 from tests.started_run import Run, Starter, losses
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
     from pathlib import Path
 
     from gigafactory.spec.run import Event
@@ -24,18 +23,6 @@ if TYPE_CHECKING:
 STEPS = 60
 FLAT = ("--learning-rate", "1e-5")  # the loss stays where it began, but for its noise
 NERVOUS = (*FLAT, "--spike-sigmas", "1.2")  # so that the noise counts as spikes
-
-
-@pytest.fixture(scope="module")
-def text(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return prepared_text(tmp_path_factory.mktemp("text"))
-
-
-@pytest.fixture
-def start(tmp_path: Path, text: Path) -> Iterator[Starter]:
-    starter = Starter(tmp_path, text)
-    yield starter
-    starter.close()
 
 
 def spikes(run: Run) -> list[Event]:

@@ -6,13 +6,10 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from tests.made_training import DENSE, SPARSE, plan, prepared_text
+from tests.made_training import DENSE, SPARSE, plan
 from tests.started_run import Starter, losses
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
-    from pathlib import Path
-
     from gigafactory.spec.model import Model
 
 LAYOUTS: dict[str, tuple[Model, dict[str, Any]]] = {
@@ -21,18 +18,6 @@ LAYOUTS: dict[str, tuple[Model, dict[str, Any]]] = {
     "pipeline": (DENSE, {"pipeline_parallel": 2, "micro_batch_size": 1}),
     "expert": (SPARSE, {"data_parallel": 2, "expert_parallel": 2}),
 }
-
-
-@pytest.fixture(scope="module")
-def text(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return prepared_text(tmp_path_factory.mktemp("text"))
-
-
-@pytest.fixture
-def start(tmp_path: Path, text: Path) -> Iterator[Starter]:
-    starter = Starter(tmp_path, text)
-    yield starter
-    starter.close()
 
 
 @pytest.mark.parametrize("kind", LAYOUTS)
