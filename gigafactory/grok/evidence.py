@@ -15,7 +15,7 @@ from dataclasses import dataclass
 from math import log
 from typing import TYPE_CHECKING, Final
 
-from gigafactory.grok import kinds, lexicon
+from gigafactory.grok import kinds, lexicon, loosely
 from gigafactory.grok.asked import measure_of
 from gigafactory.grok.deeds import is_bound, is_thing
 from gigafactory.grok.passages import Passage, has_question, passages, sentence_spans
@@ -118,10 +118,13 @@ class Evidence:
         places: dict[Term, list[int] | None] = {}
         for term in self._hardest_first:
             places[term] = self._places(term, passage)
-            if places[term] is None and term.kind in _NEEDED and not self._is_implied(term):
+            if places[term] is None and term.kind == "name" and not self._is_implied(term):
                 return 0.0, 0
         coverage = self._coverage(passage, places)
-        if coverage < MIN_COVERAGE or not _is_stated(question, passage):
+        if coverage < MIN_COVERAGE:
+            asked = {one: at for one, at in places.items() if at is not None or not self._is_implied(one)}
+            coverage = loosely.RANK * loosely.coverage(question, passage, asked, self._weights)
+        if not coverage or not _is_stated(question, passage):
             return 0.0, 0
         if not (_is_dated(question, passage) and _has_numbers(question, passage)):
             return 0.0, 0

@@ -178,6 +178,25 @@ def alike(one: str, other: str) -> bool:
 
 
 @cache
+def _fields() -> dict[str, frozenset[int]]:
+    """Return the fields each stem is of: lists of related words, of synonyms, classes of verbs."""
+    found: dict[str, set[int]] = {}
+    listed = (one for name in ("related", "synonyms", "verb_classes") for one in lexicon.lines(name))
+    for number, line in enumerate(listed):
+        for member in line.split():
+            found.setdefault(stem(member), set()).add(number)
+    return {member: frozenset(numbers) for member, numbers in found.items()}
+
+
+@lru_cache(maxsize=65536)
+def is_related(one: str, other: str) -> bool:
+    """Return whether two stems are of one field, so that either may tell of the same thing."""
+    if one == other:
+        return True
+    return bool(_fields().get(one, frozenset()) & _fields().get(other, frozenset()))
+
+
+@cache
 def _classes() -> dict[str, frozenset[int]]:
     found: dict[str, set[int]] = {}
     for number, line in enumerate(lexicon.lines("verb_classes")):
