@@ -24,7 +24,8 @@ _HOW: Final = {
     "wide": "width", "fast": "speed", "quickly": "duration", "slow": "speed", "old": "age",
     "big": "size", "large": "size", "strong": "number", "full": "number", "heavy": "mass",
     "hot": "temperature", "cold": "temperature", "warm": "temperature", "often": "frequency",
-    "frequently": "frequency", "soon": "time", "late": "duration", "expensive": "money",
+    "frequently": "frequency", "soon": "time", "late": "lateness", "overdue": "duration",
+    "close": "nearness", "near": "nearness", "delayed": "duration", "expensive": "money",
     "early": "time", "loud": "number", "come": "reason",
 }  # fmt: skip
 _COSTS: Final = lexicon.word_set(
@@ -34,6 +35,20 @@ _COSTS: Final = lexicon.word_set(
 _OPEN_VERBS: Final = lexicon.word_set("happened happening happens happen going")
 _NEWS: Final = lexicon.word_set("new latest news update")
 _IS: Final = frozenset({"is", "are"})
+_ASKING: Final = lexicon.word_set("who whom whose where when why how what which")
+_KNOWING: Final = lexicon.word_set(
+    """know known tell say said clear sure certain announced decided explain heard understood public
+    idea told reveal revealed"""
+)
+_KNOWN_REACH: Final = 3
+_METRES: Final = lexicon.word_set("metres meters kilometres kilometers km miles feet m")
+_MATCHES: Final = lexicon.word_set(
+    "match game fixture play played playing final derby friendly semifinal"
+)
+_RATED: Final = lexicon.word_set(
+    """well good bad accurate effective efficient reliable likely popular common busy steep thick thin
+    bright noisy profitable productive powerful dense strong full loud crowded successful severe"""
+)
 _REACH: Final = 7  # words behind "what" within which the measure asked for is named
 
 
@@ -81,6 +96,8 @@ def _measures() -> dict[str, str]:
 
 def asked(words: Sequence[Word]) -> Asked:
     """Return what a question asks for, by its words."""
+    if _is_yes_no(words):
+        return Asked("yes_no")
     for place, word in enumerate(words):
         which = word.lower.removesuffix("'s")
         which = {"whats": "what", "wheres": "where", "whens": "when", "whos": "who"}.get(
@@ -92,8 +109,16 @@ def asked(words: Sequence[Word]) -> Asked:
             return _how(words, place)
         if which in {"what", "which"}:
             return _what(words, place)
-    first = words[0].lower if words else ""
-    return Asked("yes_no" if first in lexicon.AUXILIARY else "open")
+    return Asked("open")
+
+
+def _is_yes_no(words: Sequence[Word]) -> bool:
+    """Return whether a question begins with its verb; "is it known when..." asks when."""
+    if not words or words[0].lower not in lexicon.AUXILIARY:
+        return False
+    lower = [word.lower for word in words]
+    first = next((at for at, one in enumerate(lower) if one in _ASKING), None)
+    return first is None or not _KNOWING & set(lower[max(0, first - _KNOWN_REACH) : first])
 
 
 def _how(words: Sequence[Word], place: int) -> Asked:
@@ -103,10 +128,16 @@ def _how(words: Sequence[Word], place: int) -> Asked:
         return _counted(words, place + 2, spent)
     if following == "much":
         return _amount(words, place + 2, spent)
+    if following == "long" and _METRES & {word.lower for word in words[place + 2 :]}:
+        return Asked("length", (), spent)
     if following == "long" and place + 2 < len(words) and words[place + 2].lower in _IS:
         return Asked("extent", (), spent)
     if following in _HOW:
         return Asked(_HOW[following], (), spent)
+    if following in _RATED:
+        return Asked("number", (), spent)
+    if following in lexicon.AUXILIARY and _MATCHES & {word.lower for word in words}:
+        return Asked("result", (), frozenset({place}))
     return Asked("open", (), frozenset({place}))
 
 
@@ -131,8 +162,11 @@ def _amount(words: Sequence[Word], place: int, spent: frozenset[int]) -> Asked:
     if nouns and nouns[0].lower in {"time", "notice"}:
         return Asked("duration", (), spent | {place})
     if nouns and not _is_verb(nouns[0]):
-        return Asked("number", (), spent)
-    return Asked("money" if rest & _COSTS else "number", (), spent)
+        return Asked("number", (nouns[-1].stem,), spent)
+    if "weigh" in rest:
+        return Asked("mass", (), spent)
+    is_price = place < len(words) and words[place].lower in {"is", "are", "was", "were"}
+    return Asked("money" if rest & _COSTS else "price" if is_price else "number", (), spent)
 
 
 def _noun_run(words: Sequence[Word], place: int) -> list[Word]:
@@ -169,7 +203,10 @@ def _what(words: Sequence[Word], place: int) -> Asked:
         return _chosen(words, place + 1, nouns, spent)
     if nouns and nouns[0].stem in {stem("cause"), stem("trigger"), stem("led")}:
         return Asked("reason", (), spent | {place + 1})
-    if {word.lower for word in words} & {"cost", "costs"}:
+    if {word.lower for word in words} & {"called", "named"}:
+        named = {at for at, one in enumerate(words) if one.lower in {"called", "named"}}
+        return Asked("name", (), spent | named)
+    if {word.lower for word in words} & {"cost", "costs", "pay", "pays", "paid", "earn", "charge"}:
         return Asked("money", (), spent)
     return _measured(words, place, spent)
 

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Final
 
 from gigafactory.grok import lexicon, named
 from gigafactory.grok.named import is_asked_word
-from gigafactory.grok.words import Word, alike, is_plain, stem, stems_of, words
+from gigafactory.grok.words import Word, alike, is_plain, is_related, stem, stems_of, words
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -71,11 +71,13 @@ _DIMENSIONS: Final = {
     "depth": lexicon.word_set("deep depth below"),
     "width": lexicon.word_set("wide width across broad"),
 }
+_LEVELS: Final = frozenset({"percent", "money", "temperature"})  # high, without a height
 _MEASURED: Final = {
     "money": {"money"}, "percent": {"percent"}, "duration": {"duration"}, "mass": {"mass"},
     "length": {"length", "duration"}, "extent": {"length", "duration"}, "height": {"length"},
     "depth": {"length"}, "width": {"length"}, "speed": {"speed", "duration"},
     "size": {"area", "length", "volume", "bytes", "mass", "power"},
+    "nearness": {"length"}, "price": {"money", "percent"}, "lateness": {"duration"},
     "temperature": {"temperature"}, "score": {"score"}, "version": {"version"},
 }  # fmt: skip
 
@@ -93,7 +95,8 @@ def _count(question: Question, passage: Passage) -> bool:
     found = passage.words
     counted = [
         place for place, word in enumerate(found)
-        if any(alike(part, one) for part in word.parts for one in question.asked.target)
+        if any(is_related(part, one) or alike(part, one)
+               for part in word.parts for one in question.asked.target)
     ]  # fmt: skip
     if not counted and question.asked.target and not _is_generic(question.asked.target[0]):
         return False
@@ -138,10 +141,16 @@ def _is_asked_number(question: Question, number: Quantity) -> bool:
 def _measure(question: Question, passage: Passage) -> bool:
     kinds = _MEASURED[question.asked.kind]
     said = _DIMENSIONS.get(question.asked.kind, frozenset())
+    if question.asked.kind == "height" and any(
+        one.kind in _LEVELS and not _is_asked_number(question, one) for one in passage.numbers
+    ):
+        return True
     if said and not said & {word.lower for word in passage.words}:
         return False
     if any(one.kind in kinds and not _is_asked_number(question, one) for one in passage.numbers):
         return True
+    if question.asked.kind == "lateness":
+        return any(one.minute is not None for one in passage.whens)
     if question.asked.kind in {"duration", "extent"}:
         return bool(
             re.search(
@@ -193,7 +202,8 @@ def _is_aside(text: str, number: Quantity) -> bool:
 
 def _reason(question: Question, passage: Passage) -> bool:
     text = passage.text
-    if _REASON.search(text):
+    own = {word.stem for word in words(question.text)}
+    if any(stem(one.group()) not in own for one in _REASON.finditer(text)):
         return True
     faults = stems_of("FAULTS")
     if any(word.stem in faults and not is_asked_word(question, word) for word in passage.words):
@@ -236,9 +246,15 @@ def _is_new(question: Question, passage: Passage) -> bool:
                and stem(word.text) not in stems_of("LIGHT") for word in passage.words)  # fmt: skip
 
 
+def _result(_: Question, passage: Passage) -> bool:
+    """Return whether a score is told, or who won, lost or drew."""
+    stems = {word.stem for word in passage.words}
+    return any(one.kind == "score" for one in passage.numbers) or bool(stems & stems_of("RESULTS"))
+
+
 _TESTS: Final[dict[str, Callable[[Question, Passage], bool]]] = {
     "person": named.has_person, "place": named.has_place, "name": named.has_name,
-    "count": _count, "number": _number, "time": _time, "reason": _reason, "age": _age,
+    "count": _count, "result": _result, "number": _number, "time": _time, "reason": _reason, "age": _age,
     "frequency": _frequency, "colour": _colour, "url": _url,
     **dict.fromkeys(_GRAINS, _time), **dict.fromkeys(_MEASURED, _measure),
 }  # fmt: skip

@@ -147,6 +147,7 @@ IMPLIED: Final = {
     "open": "happen go say announce mention report tell think state post write share claim do",
     "temperature": "reach hit record measure get", "speed": "reach hit go travel",
     "number": "reach hit record measure get", "length": "reach measure stretch run",
+    "result": "match game fixture play end finish go do turn happen result", "price": "cost pay be",
     "mass": "weigh", "score": "end finish be", "percent": "reach hit", "frequency": "run go happen",
 }  # fmt: skip
 # Words that may begin a question before it asks.
@@ -202,6 +203,7 @@ HEARSAY: Final = word_set(
 )
 DOUBTS: Final = word_set("may might could maybe perhaps possibly probably likely")
 UNREAL: Final = (
+    r"^\W*heard:?\b", r"\bhave you heard\b", r"\bword is\b", r"\bthey are hiding\b",
     r"\bif (?:only|i|we|you|they|he|she|it|the|this|that|there|a|an|my|our|your|someone|anyone)\b",
     r"\bimagine\b", r"\bsuppose\b", r"\bwhat if\b", r"\bi (?:so )?(?:wish|hope|dream|bet|guess)\b",
     r"\b(?:wish|hoping|hopefully|fingers crossed)\b", r"\bwould (?:be|have|love|like|make)\b",
@@ -218,6 +220,7 @@ UNREAL: Final = (
 )  # fmt: skip
 # Stems that only look as if they were made from a shorter one.
 ROOTS: Final = word_set("counter corner former master signal number letter matter poster")
+RESULTS: Final = word_set("win lose draw beat defeat thrash edge tie overcome triumph rout")
 # Measures a question may ask by name, and the kind of thing that answers.
 MEASURES: Final = {
     "money": """price cost fee fare salary wage budget fine prize rent charge revenue profit funding
@@ -308,6 +311,17 @@ IRREGULAR: Final = {
     men:man women:woman children:child people:person feet:foot teeth:tooth mice:mouse geese:goose
     lives:life wives:wife knives:knife wolves:wolf leaves:leave died:die dying:die dead:die
     oxen:ox thieves:thief bigger:big larger:large better:good best:best worse:bad geneva:geneva
+    brought:bring hung:hang swung:swing spun:spin slid:slide sped:speed bound:bind clung:cling
+    crept:creep flung:fling knelt:kneel leapt:leap sewn:sew shrank:shrink shrunk:shrink slain:slay
+    sown:sow spat:spit sprang:spring sprung:spring stung:sting stank:stink swore:swear sworn:swear
+    wept:weep wove:weave woven:weave wrung:wring bent:bend blew:blow blown:blow borne:bear
+    bore:bear drank:drink drunk:drink fled:flee forbidden:forbid forgave:forgive forgiven:forgive
+    ground:ground hidden:hide hurt:hurt shod:shoe stricken:strike strove:strive trod:tread
+    undone:undo undertook:undertake understood:understand upheld:uphold went:go gone:go
+    arose:arise arisen:arise awoke:awake befell:befall bade:bid heaviest:heavy lightest:light
+    closest:close nearest:near farthest:far furthest:far highest:high lowest:low longest:long
+    shortest:short fastest:fast slowest:slow oldest:old youngest:young newest:new cheapest:cheap
+    dearest:dear deepest:deep warmest:warm coldest:cold hottest:hot strongest:strong
     opened:open opening:open programme:program colour:color centre:center theatre:theater
     harbour:harbor neighbour:neighbor labour:labor favourite:favorite tyre:tire kerb:curb
     grey:gray cancelled:cancel cancellation:cancel cancels:cancel"""

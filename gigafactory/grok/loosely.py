@@ -1,15 +1,22 @@
 """How much of a question a passage tells of, where words of the question are missing from it.
 
 People ask in other words than posts are written in. If all names, numbers and times agree and the
-kind of thing asked for is there, a few nouns may be told by words of the same field, or not at all:
-the telling ones, which few of the posts found have, must be there.
+kind of thing asked for is there, a few nouns may be told by words of the same field, or not at all,
+as long as
+
+* the word that tells most, which fewest of the posts found have, is told of;
+* what is done is told of: its verb, one of its field, or none where nothing else is done;
+* nothing of the same kind stands in the place of what is missing ("library" for "museum");
+* enough of the question by weight is left.
 """
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING, Final
 
-from gigafactory.grok.words import are_opposite, is_related
+from gigafactory.grok import named
+from gigafactory.grok.deeds import is_thing
+from gigafactory.grok.words import are_opposite, in_contrast, is_loosely, is_related, stems_of
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -23,18 +30,21 @@ _SURE: Final = {"open": 0.7, "thing": 0.65, "yes_no": 0.75, "person": 0.6, "reas
 _ENOUGH: Final = 0.55  # for kinds of which few passages hold any: an amount, a date
 _MIN_FOUND: Final = 2
 
+Places = dict["Term", list[int] | None]
+
 
 def coverage(
-    question: Question,
-    passage: Passage,
-    places: Mapping[Term, list[int] | None],
-    weights: Mapping[str, float],
+    question: Question, passage: Passage, places: Places, weights: Mapping[str, float]
 ) -> float:
     """Return the share of the question's weight that a passage tells of; 0 if too little."""
     if any(term.kind == "name" and at is None for term, at in places.items()):
         return 0.0
-    shares = {term: _share(term, passage, at) for term, at in places.items()}
-    if not _has_target(question, shares):
+    shares = {term: _share(question, term, passage, at) for term, at in places.items()}
+    if not shares or _is_another(question, passage, shares) or not _has_telling(shares, weights):
+        return 0.0
+    if not (_has_target(question, shares) and _is_done(question, passage, shares)):
+        return 0.0
+    if question.asked.kind == "person" and not _names_one(question, passage):
         return 0.0
     total = sum(weights[term.stem] for term in shares)
     found = sum(share > 0 and term.kind != "light" for term, share in shares.items())
@@ -44,19 +54,72 @@ def coverage(
     return told if told >= _SURE.get(question.asked.kind, _ENOUGH) else 0.0
 
 
-def _share(term: Term, passage: Passage, at: list[int] | None) -> float:
+def _share(question: Question, term: Term, passage: Passage, at: list[int] | None) -> float:
     """Return how much of a word a passage tells: all, as one of its field, or nothing."""
     if at is not None:
         return 1.0
-    is_near = any(
-        is_related(part, term.stem) and not are_opposite(part, term.stem)
-        for part in passage.places
-    )
-    return _FIELD if is_near else 0.0
+    is_deed = term.kind == "verb" and question.asked.kind in {"person", "yes_no"}
+    return _FIELD if any(
+        _is_near(part, term.stem)
+        and (not is_deed or any(_is_deed(passage, place) for place in ats))
+        for part, ats in passage.places.items()
+    ) else 0.0  # fmt: skip
+
+
+def _is_near(one: str, other: str) -> bool:
+    return is_related(one, other) and not are_opposite(one, other)
+
+
+def _is_deed(passage: Passage, place: int) -> bool:
+    return passage.words[place].stem in stems_of("VERBS") and not is_thing(passage, place)
+
+
+def _is_another(question: Question, passage: Passage, shares: Mapping[Term, float]) -> bool:
+    """Return whether something of the same kind is told of in the place of what is missing."""
+    asked = {term.stem for term in shares}
+    for term, share in shares.items():
+        if share == 1.0:
+            continue
+        others = in_contrast(term.stem) - asked
+        if any(part in others for part in passage.places):
+            return True
+        if question.asked.kind != "yes_no" and any(
+            are_opposite(part, term.stem) for part in passage.places
+        ):
+            return True
+    return False
+
+
+def _has_telling(shares: Mapping[Term, float], weights: Mapping[str, float]) -> bool:
+    """Return whether the word that tells most is told of."""
+    nouns = [term for term in shares if term.kind in {"name", "noun"}]
+    most = max((weights[term.stem] for term in nouns), default=0.0)
+    return all(shares[term] > 0 for term in nouns if weights[term.stem] >= most)
 
 
 def _has_target(question: Question, shares: Mapping[Term, float]) -> bool:
     """Return whether what is counted or chosen is told of."""
+    least = 1.0 if question.asked.kind == "thing" else _FIELD
     return all(
-        share > 0 for term, share in shares.items() if term.stem in question.asked.target
+        share >= least for term, share in shares.items() if term.stem in question.asked.target
     )
+
+
+def _is_done(question: Question, passage: Passage, shares: Mapping[Term, float]) -> bool:
+    """Return whether what the question says is done is told of, and not something else."""
+    missing = [term for term, share in shares.items() if term.kind == "verb" and not share]
+    if not missing:
+        return True
+    if question.asked.kind in {"person", "yes_no"} or len(missing) > 1:
+        return False
+    asked = {term.stem for term in shares}
+    return not any(
+        word.stem in stems_of("VERBS") - stems_of("SPEECH")
+        and not any(word.stem == one or is_loosely(word.stem, one) for one in asked)
+        for word in passage.words
+    )
+
+
+def _names_one(question: Question, passage: Passage) -> bool:
+    """Return whether someone is named whom the question does not name."""
+    return any(not named.is_asked_word(question, word) for word in named.names(passage))

@@ -37,6 +37,7 @@ _MODAL: Final = re.compile(
     re.IGNORECASE,
 )
 _ARTICLES: Final = lexicon.word_set("the a an this that these those our your my his her its their")
+_PARTICLES: Final = lexicon.word_set("up off out down over back away")
 _PREPOSITIONS: Final = lexicon.word_set("of in on at for about from by with near during")
 
 
@@ -103,7 +104,7 @@ def question(text: str, now: datetime) -> Question:
         text=plain,
         asked=kind,
         terms=tuple(_terms(found, kind, whens, authors)),
-        numbers=tuple(quantities(plain, whens)),
+        numbers=tuple(one for one in quantities(plain, whens) if one.written.lower() != "one"),
         whens=whens,
         authors=authors,
         newest=bool(_NEWEST.search(plain)),
@@ -152,6 +153,8 @@ def _terms(
             continue
         if word.kind == "handle" and word.text.lstrip("@").lower() in authors:
             continue
+        if authors and word.lower in lexicon.SPEECH:
+            continue
         is_noun = _is_led(found, place)
         is_name = _is_name(word, place, titled) or _is_run(found, place)
         of = "name" if is_name else _class(word, is_noun, bool(authors), kind.kind)
@@ -165,7 +168,8 @@ def _compounds(found: list[Word]) -> dict[int, str]:
     joined: dict[int, str] = {}
     for place, (one, other) in enumerate(pairwise(found)):
         whole = stem(one.stem + other.text)
-        if one.kind == other.kind == "word" and not is_plain(one) and is_known(whole):
+        joins = not is_plain(other) or other.lower in _PARTICLES
+        if one.kind == other.kind == "word" and not is_plain(one) and joins and is_known(whole):
             joined |= {place: whole, place + 1: ""}
     return joined
 

@@ -197,6 +197,21 @@ def is_related(one: str, other: str) -> bool:
 
 
 @cache
+def _contrasts() -> dict[str, frozenset[str]]:
+    found: dict[str, set[str]] = {}
+    for line in lexicon.lines("contrasts"):
+        members = {stem(one) for one in line.split()}
+        for member in members:
+            found.setdefault(member, set()).update(members - {member})
+    return {member: frozenset(others) for member, others in found.items()}
+
+
+def in_contrast(stemmed: str) -> frozenset[str]:
+    """Return the stems of the same kind that are not the same: "library" beside "museum"."""
+    return _contrasts().get(stemmed, frozenset())
+
+
+@cache
 def _classes() -> dict[str, frozenset[int]]:
     found: dict[str, set[int]] = {}
     for number, line in enumerate(lexicon.lines("verb_classes")):
