@@ -114,7 +114,7 @@ def asked(words: Sequence[Word]) -> Asked:
 
 def _is_yes_no(words: Sequence[Word]) -> bool:
     """Return whether a question begins with its verb; "is it known when..." asks when."""
-    if not words or words[0].lower not in lexicon.AUXILIARY:
+    if not words or words[0].lower not in lexicon.AUXILIARY or words[0].lower[:2] in {"wh", "ho"}:
         return False
     lower = [word.lower for word in words]
     first = next((at for at, one in enumerate(lower) if one in _ASKING), None)
@@ -129,7 +129,7 @@ def _how(words: Sequence[Word], place: int) -> Asked:
     if following == "much":
         return _amount(words, place + 2, spent)
     if following == "long" and _METRES & {word.lower for word in words[place + 2 :]}:
-        return Asked("length", (), spent)
+        return Asked("metres", (), spent)
     if following == "long" and place + 2 < len(words) and words[place + 2].lower in _IS:
         return Asked("extent", (), spent)
     if following in _HOW:
@@ -192,7 +192,8 @@ def _what(words: Sequence[Word], place: int) -> Asked:
     nouns = _noun_run(words, place + 1)
     near = [word.lower for word in words[place + 1 : place + 5]]
     is_news = bool(_NEWS & set(near[:1])) and words[place].lower.endswith("s")
-    if _OPEN_VERBS & set(near[:3]) or is_news or (not nouns and _NEWS & set(near[1:3])):
+    is_news = is_news or (not nouns and _is_news(words[place + 1 : place + 5]))
+    if _OPEN_VERBS & set(near[:3]) or is_news or near[:2] == ["became", "of"]:
         news = {at for at, word in enumerate(words[: place + 5]) if word.lower in _NEWS}
         return Asked("open", (), spent | news)
     behind = words[place + 1 + len(nouns) :][:1]
@@ -209,6 +210,14 @@ def _what(words: Sequence[Word], place: int) -> Asked:
     if {word.lower for word in words} & {"cost", "costs", "pay", "pays", "paid", "earn", "charge"}:
         return Asked("money", (), spent)
     return _measured(words, place, spent)
+
+
+def _is_news(near: Sequence[Word]) -> bool:
+    """Return whether what is new is asked for: "what is new at...", not "what do new tenants"."""
+    return any(
+        word.lower in _NEWS and (at + 1 == len(near) or is_plain(near[at + 1]))
+        for at, word in enumerate(near[:3]) if at
+    )  # fmt: skip
 
 
 def _chosen(words: Sequence[Word], place: int, nouns: list[Word], spent: frozenset[int]) -> Asked:

@@ -26,6 +26,7 @@ from gigafactory.grok.words import (
     is_known,
     is_loosely,
     is_plain,
+    is_same_name,
     stem,
     stems_of,
     words,
@@ -54,6 +55,11 @@ _GOING_ON: Final = lexicon.word_set(
 _NEEDED: Final = frozenset({"name", "noun"})
 _NEAR: Final = 3  # characters between a number and the word it belongs to
 _BY_NAME: Final = re.compile(r"\bby (?:@\w|(?:the |our |a )?[A-Z])")
+_CORRECTION: Final = re.compile(
+    r"\W*(?:correct(?:ion|ed)|clarification|erratum|corrigendum|errata|amendment"
+    r"|change of (?:plan|cast|venue|date|time)s?)\b",
+    re.IGNORECASE,
+)
 _MINUTES: Final = 2  # between "at 14:02" and the time of a post that tells of it
 
 
@@ -232,7 +238,8 @@ def _is_by(post: Post, authors: tuple[str, ...]) -> bool:
 
 def _places(term: Term, passage: Passage) -> list[int] | None:
     """Return where a passage has a term; empty if the post has it elsewhere; None if nowhere."""
-    found = [at for part, ats in passage.places.items() if alike(part, term.stem) for at in ats]
+    same = is_same_name if term.kind == "name" else alike
+    found = [at for part, ats in passage.places.items() if same(part, term.stem) for at in ats]
     found += passage.joined.get(term.stem, [])
     if not found and is_known(term.stem):
         found = [at for whole, ats in passage.joined.items()
@@ -240,7 +247,7 @@ def _places(term: Term, passage: Passage) -> list[int] | None:
     if found or _has_halves(term, passage):
         return sorted(found)
     handle = passage.post.author.lower()
-    if any(alike(one, term.stem) for one in passage.context):
+    if any(same(one, term.stem) for one in passage.context):
         return []
     lower = term.text.lstrip("@").lower().replace("\u2019", "'").removesuffix("'s")
     if len(lower) > 3 and any(one in handle for one in (lower, term.stem)):
@@ -267,7 +274,8 @@ def _is_stated(question: Question, passage: Passage) -> bool:
 
 def _is_dated(question: Question, passage: Passage) -> bool:
     """Return whether a passage speaks of the times the question names, or is of them itself."""
-    return all(_is_at(asked, question, passage) for asked in question.whens)
+    met = (_is_at(asked, question, passage) for asked in question.whens)
+    return any(met) if question.is_either else all(met)
 
 
 def _is_at(asked: When, question: Question, passage: Passage) -> bool:
@@ -339,6 +347,8 @@ def _is_one(question: Question, passage: Passage, places: dict[Term, list[int] |
     """
     if passage.sentences == 1 or question.asked.kind in {"yes_no", "open"}:
         return True
+    if passage.sentences == 2 and question.asked.kind == "reason":
+        return True  # a reason follows on what it explains without any word for it
     found = [passage.words[at].start for ats in places.values() if ats for at in ats]
     for start, end in sentence_spans(passage.text):
         part = Passage(passage.post, passage.start + start, passage.start + end, 1, False)
@@ -358,6 +368,10 @@ def order(hits: Sequence[Hit], evidence: Evidence) -> list[Found]:
     """Return the passages that answer, the best of each post, best first (newest, if asked)."""
     question = evidence.question
     found = [one for hit in hits if (one := evidence.best(hit.post)) is not None]
+    corrected = [one for one in found if _CORRECTION.match(one.passage.post.text)]
+    if corrected and question.asked.kind != "open":
+        first = max(one.passage.post.created_at for one in corrected)
+        found = [one for one in found if one.passage.post.created_at >= first]
     rank = {id(one): place for place, one in enumerate(found)}
     if question.newest:
         return sorted(found, key=lambda one: one.passage.post.created_at, reverse=True)

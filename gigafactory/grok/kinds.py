@@ -29,6 +29,8 @@ _REASON: Final = re.compile(
     r"|in order to|so|in (?:memory|honou?r|support|protest|response|light|view) of"
     r"|on account of|to (?:avoid|prevent|allow|make|let|protect|save"
     r"|reduce|raise|help|fix|repair|celebrate|mark|protest|replace|give|keep|stop|ensure)"
+    r"|(?:was|were|been|got|is|are) (?:cut|hit|damaged|broken|struck|severed|destroyed|flooded"
+    r"|blocked|hacked|attacked|stolen|knocked \w+|delayed|overloaded|overwhelmed) by"
     r"|amid|failed?|failure|error|died|killed|exception|out of memory|root cause)\b",
     re.IGNORECASE,
 )
@@ -77,9 +79,12 @@ _MEASURED: Final = {
     "length": {"length", "duration"}, "extent": {"length", "duration"}, "height": {"length"},
     "depth": {"length"}, "width": {"length"}, "speed": {"speed", "duration"},
     "size": {"area", "length", "volume", "bytes", "mass", "power"},
-    "nearness": {"length"}, "price": {"money", "percent"}, "lateness": {"duration"},
+    "nearness": {"length"}, "metres": {"length"}, "price": {"money", "percent"}, "lateness": {"duration"},
     "temperature": {"temperature"}, "score": {"score"}, "version": {"version"},
 }  # fmt: skip
+
+
+_NUMERIC: Final = frozenset({*_MEASURED, "number", "count"})
 
 
 def bears(question: Question, passage: Passage) -> bool:
@@ -87,7 +92,16 @@ def bears(question: Question, passage: Passage) -> bool:
     kind = question.asked.kind
     if kind == "yes_no":
         return True
+    if kind in _NUMERIC and not _is_qualified(question, passage):
+        return False
     return _TESTS.get(kind, _is_new)(question, passage)
+
+
+def _is_qualified(question: Question, passage: Passage) -> bool:
+    """Return whether the number is the one meant: a final loss, an average price, a top speed."""
+    asked = {word.lower for word in words(question.text)} & set(lexicon.QUALIFIERS)
+    said = {word.lower for word in passage.words} | {word.stem for word in passage.words}
+    return all(said & {one, *lexicon.QUALIFIERS[one].split()} for one in asked)
 
 
 def _count(question: Question, passage: Passage) -> bool:
@@ -202,8 +216,7 @@ def _is_aside(text: str, number: Quantity) -> bool:
 
 def _reason(question: Question, passage: Passage) -> bool:
     text = passage.text
-    own = {word.stem for word in words(question.text)}
-    if any(stem(one.group()) not in own for one in _REASON.finditer(text)):
+    if any(_is_own(question, one.group()) for one in _REASON.finditer(text)):
         return True
     faults = stems_of("FAULTS")
     if any(word.stem in faults and not is_asked_word(question, word) for word in passage.words):
@@ -212,6 +225,11 @@ def _reason(question: Question, passage: Passage) -> bool:
         return True
     starts = {when.start for when in passage.whens} | {one.start for one in passage.numbers}
     return any(found.end() not in starts for found in _LED_REASON.finditer(text))
+
+
+def _is_own(question: Question, said: str) -> bool:
+    """Return whether a word of reasons is the passage's own: why it failed is not "it failed"."""
+    return not any(is_asked_word(question, word) for word in words(said))
 
 
 def _explains(question: Question, passage: Passage) -> bool:

@@ -144,7 +144,7 @@ IMPLIED: Final = {
     "count": "there exist contain have hold count",
     "reason": "happen cause", "name": "call name", "person": "be",
     "clock": "take happen hold", "day": "take happen hold", "age": "turn be get",
-    "open": "happen go say announce mention report tell think state post write share claim do",
+    "open": "become happen go say announce mention report tell think state post write share claim do",
     "temperature": "reach hit record measure get", "speed": "reach hit go travel",
     "number": "reach hit record measure get", "length": "reach measure stretch run",
     "result": "match game fixture play end finish go do turn happen result", "price": "cost pay be",
@@ -161,7 +161,7 @@ LEADS: Final = (
 )
 # Words that say little of which thing is meant: missing them in a post costs little.
 LIGHT: Final = word_set(
-    """longer new old big biggest large largest small smallest main major local current currently
+    """one ones longer new old big biggest large largest small smallest main major local current currently
     recent whole entire total overall official officially different various other certain special
     own exact first next last upcoming planned plan people person persons man men woman
     women thing things kind sort type way time times place part side area group member
@@ -214,12 +214,24 @@ UNREAL: Final = (
     r"\b(?:someone|somebody|a friend|people|they|everyone|some) (?:says?|said|told|keep saying)\b",
     r"\b(?:heard|hear|hearing) (?:that|from|about)\b", r"\bbig if true\b",
     r"\bin my opinion\b", r"\bimo\b", r"\bimho\b", r"\bfeels? like\b", r"\bpetition\b",
-    r"\b(?:still |remains |is |are |yet )?(?:unknown|unclear|undecided|tba|tbc)\b",
+    r"\b(?:still |remains |is |are |yet )?(?:unknown|unclear|undecided(?!\W+\d)|tba|tbc)\b",
     r"\bnot (?:yet )?(?:known|decided|clear|sure)\b", r"\bto be (?:announced|confirmed|decided)\b",
     r"\bwon(?:'|\u2019)?t be surprised\b", r"\b(?:debunk|hoax|satire|parody|joking|jk|april fool)",
 )  # fmt: skip
 # Stems that only look as if they were made from a shorter one.
 ROOTS: Final = word_set("counter corner former master signal number letter matter poster")
+# Which number of several is meant; each with the words that say the same.
+QUALIFIERS: Final = {
+    "final": "end ended finish finished last result concluded done",
+    "top": "maximum max fastest peak record highest up limit", "average": "mean typical per",
+    "mean": "average", "median": "median", "maximum": "max most peak top limit up highest cap",
+    "minimum": "min least lowest from", "peak": "maximum max highest record top",
+}  # fmt: skip
+# Words by which a name is given.
+NAMING: Final = word_set(
+    """call name dub christen baptise baptize nickname title rename entitle pen known meet
+    introduce welcome voted"""
+)
 RESULTS: Final = word_set("win lose draw beat defeat thrash edge tie overcome triumph rout")
 # Measures a question may ask by name, and the kind of thing that answers.
 MEASURES: Final = {

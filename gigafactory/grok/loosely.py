@@ -12,6 +12,7 @@ as long as
 
 from __future__ import annotations
 
+import re
 from typing import TYPE_CHECKING, Final
 
 from gigafactory.grok import named
@@ -29,6 +30,9 @@ _FIELD: Final = 0.75  # of a word's weight, where the passage has another of its
 _SURE: Final = {"open": 0.7, "thing": 0.65, "yes_no": 0.75, "person": 0.6, "reason": 0.6}
 _ENOUGH: Final = 0.55  # for kinds of which few passages hold any: an amount, a date
 _MIN_FOUND: Final = 2
+_CIRCUMSTANCE: Final = re.compile(
+    r"(?<=\w )(?:after|when|while|because of|despite|during|following|now that)\s", re.IGNORECASE
+)
 
 Places = dict["Term", list[int] | None]
 
@@ -42,10 +46,13 @@ def coverage(
     shares = {term: _share(question, term, passage, at) for term, at in places.items()}
     if not shares or _is_another(question, passage, shares) or not _has_telling(shares, weights):
         return 0.0
+    if question.asked.kind == "person" and not all(shares.values()):
+        return 0.0
     if not (_has_target(question, shares) and _is_done(question, passage, shares)):
         return 0.0
     if question.asked.kind == "person" and not _names_one(question, passage):
         return 0.0
+    weights = _lessened(question, shares, weights)
     total = sum(weights[term.stem] for term in shares)
     found = sum(share > 0 and term.kind != "light" for term, share in shares.items())
     if not total or found < min(_MIN_FOUND, len(shares)):
@@ -54,10 +61,24 @@ def coverage(
     return told if told >= _SURE.get(question.asked.kind, _ENOUGH) else 0.0
 
 
+def _lessened(
+    question: Question, shares: Mapping[Term, float], weights: Mapping[str, float]
+) -> dict[str, float]:
+    """Return the weights, halved where a word only tells the circumstances: "after the crash"."""
+    found = _CIRCUMSTANCE.search(question.text)
+    behind = question.text[found.end() :] if found else ""
+    return {
+        term.stem: weights[term.stem] * (0.5 if term.text in behind and term.kind != "name" else 1)
+        for term in shares
+    }
+
+
 def _share(question: Question, term: Term, passage: Passage, at: list[int] | None) -> float:
     """Return how much of a word a passage tells: all, as one of its field, or nothing."""
     if at is not None:
         return 1.0
+    if term.kind != "verb" and any(_is_near(one, term.stem) for one in passage.context):
+        return _FIELD
     is_deed = term.kind == "verb" and question.asked.kind in {"person", "yes_no"}
     return _FIELD if any(
         _is_near(part, term.stem)

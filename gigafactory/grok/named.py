@@ -154,7 +154,13 @@ def _is_about(question: Question, passage: Passage, word: Word) -> bool:
 
 
 def has_name(question: Question, passage: Passage) -> bool:
-    """Return whether something new is named: "which line" by "the Green Line", "line 4"."""
+    """Return whether something new is named: "which line" by "the Green Line", "line 4".
+
+    Where the name itself is asked for, the passage must say that it is one: "is called Pepper".
+    """
+    is_given = question.asked.target in {(), ("name",)}
+    if is_given and not any(word.stem in stems_of("NAMING") for word in passage.words):
+        return False
     if any(not is_asked_word(question, word) for word in names(passage)):
         return True
     if re.search(r"[\"“”«][^\"“”»]{2,80}[\"”»]", passage.text):

@@ -71,6 +71,7 @@ class Question:
         is_negated: It asks why or whether something is not so.
         is_present: It asks how things stand: of what answers equally well, the newest does best.
         is_modal: It asks what may come, so that "may" and "likely" answer.
+        is_either: It names several times, each of which answers: "on 2 May and on 5 May".
         wants_opinion: It asks what someone thinks, hopes or has heard.
     """
 
@@ -84,6 +85,7 @@ class Question:
     is_negated: bool
     is_present: bool
     is_modal: bool
+    is_either: bool
     wants_opinion: bool
 
     @property
@@ -103,7 +105,7 @@ def question(text: str, now: datetime) -> Question:
     return Question(
         text=plain,
         asked=kind,
-        terms=tuple(_terms(found, kind, whens, authors)),
+        terms=tuple(_terms(plain, found, kind, whens, authors)),
         numbers=tuple(one for one in quantities(plain, whens) if one.written.lower() != "one"),
         whens=whens,
         authors=authors,
@@ -111,7 +113,16 @@ def question(text: str, now: datetime) -> Question:
         is_negated=bool(lower & (lexicon.NEGATIONS - {"no", "fails", "failed"})),
         is_present=bool(_PRESENT.search(plain)),
         is_modal=bool(_MODAL.search(plain)),
+        is_either=_is_either(plain, whens),
         wants_opinion=bool(lower & lexicon.OPINION) or "think" in {w.stem for w in found},
+    )
+
+
+def _is_either(plain: str, whens: tuple[When, ...]) -> bool:
+    """Return whether "and" or "or" joins the times of a question."""
+    return any(
+        re.fullmatch(r",? (?:and|or)(?: (?:again|also|then))?(?: (?:on|at|in))? ", plain[one.end : other.start])
+        for one, other in pairwise(whens)
     )
 
 
@@ -137,9 +148,10 @@ def _authors(plain: str, found: list[Word]) -> tuple[str, ...]:
 
 
 def _terms(
-    found: list[Word], kind: Asked, whens: tuple[When, ...], authors: tuple[str, ...]
+    plain: str, found: list[Word], kind: Asked, whens: tuple[When, ...], authors: tuple[str, ...]
 ) -> list[Term]:
     timed = [(when.start, when.end) for when in whens]
+    timed += [one.span() for one in _NEWEST.finditer(plain)]
     titled = _is_titled(found)
     terms: dict[str, Term] = {}
     joined = _compounds(found)

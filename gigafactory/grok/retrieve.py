@@ -38,6 +38,8 @@ def searches(question: Question, within: Query) -> list[Query]:
     base = replace(base, newest_first=question.newest or not given)
     found = [base]
     more = [other for term in question.terms for other in _like(term.stem)]
+    if base.newest_first and given:
+        found.append(replace(base, newest_first=False))
     if more:
         found.append(replace(base, words=" ".join([*given, *more])))
     if span := _span(question, within):

@@ -177,6 +177,12 @@ def alike(one: str, other: str) -> bool:
     return bool(_groups().get(one, frozenset()) & _groups().get(other, frozenset()))
 
 
+@lru_cache(maxsize=65536)
+def is_same_name(one: str, other: str) -> bool:
+    """Return whether two stems may be the same name: no other word of like meaning is."""
+    return one == other or (not (one.isdigit() or other.isdigit()) and root(one) == root(other))
+
+
 @cache
 def _fields() -> dict[str, frozenset[int]]:
     """Return the fields each stem is of: lists of related words, of synonyms, classes of verbs."""
