@@ -45,6 +45,9 @@ _METRES: Final = lexicon.word_set("metres meters kilometres kilometers km miles 
 _MATCHES: Final = lexicon.word_set(
     "match game fixture play played playing final derby friendly semifinal"
 )
+_POLLS: Final = lexicon.word_set(
+    "poll polls vote ballot election survey benchmark test exam leaderboard ranking ratings"
+)
 _RATED: Final = lexicon.word_set(
     """well good bad accurate effective efficient reliable likely popular common busy steep thick thin
     bright noisy profitable productive powerful dense strong full loud crowded successful severe"""
@@ -138,6 +141,8 @@ def _how(words: Sequence[Word], place: int) -> Asked:
         return Asked("number", (), spent)
     if following in lexicon.AUXILIARY and _MATCHES & {word.lower for word in words}:
         return Asked("result", (), frozenset({place}))
+    if following in lexicon.AUXILIARY and _POLLS & {word.lower for word in words}:
+        return Asked("number", (), frozenset({place}))
     return Asked("open", (), frozenset({place}))
 
 

@@ -60,6 +60,11 @@ _CORRECTION: Final = re.compile(
     r"|change of (?:plan|cast|venue|date|time)s?)\b",
     re.IGNORECASE,
 )
+_TAKES_OVER: Final = re.compile(
+    r"\b(?:(?:takes?|took|taking) over|instead|steps? in|stepped in|stands? in|stood in|replac\w+"
+    r"|substitut\w+|deputi[sz]\w+|fills? in|in (?:his|her|their) place)\b",
+    re.IGNORECASE,
+)
 _MINUTES: Final = 2  # between "at 14:02" and the time of a post that tells of it
 
 
@@ -327,6 +332,8 @@ def _is_affirmed(
         for term, ats in places.items()
         if term.kind == "verb"
     ]
+    if question.asked.kind == "person" and _TAKES_OVER.search(passage.text):
+        return True
     return not any(ats and all(is_denied(passage, at) for at in ats) for ats in verbs)
 
 

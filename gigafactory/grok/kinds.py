@@ -100,6 +100,8 @@ def bears(question: Question, passage: Passage) -> bool:
 def _is_qualified(question: Question, passage: Passage) -> bool:
     """Return whether the number is the one meant: a final loss, an average price, a top speed."""
     asked = {word.lower for word in words(question.text)} & set(lexicon.QUALIFIERS)
+    if any(one.kind == "score" for one in passage.numbers):
+        return True
     said = {word.lower for word in passage.words} | {word.stem for word in passage.words}
     return all(said & {one, *lexicon.QUALIFIERS[one].split()} for one in asked)
 

@@ -329,7 +329,7 @@ IRREGULAR: Final = {
     wept:weep wove:weave woven:weave wrung:wring bent:bend blew:blow blown:blow borne:bear
     bore:bear drank:drink drunk:drink fled:flee forbidden:forbid forgave:forgive forgiven:forgive
     ground:ground hidden:hide hurt:hurt shod:shoe stricken:strike strove:strive trod:tread
-    undone:undo undertook:undertake understood:understand upheld:uphold went:go gone:go
+    undone:undo undertook:undertake understood:understand upheld:uphold
     arose:arise arisen:arise awoke:awake befell:befall bade:bid heaviest:heavy lightest:light
     closest:close nearest:near farthest:far furthest:far highest:high lowest:low longest:long
     shortest:short fastest:fast slowest:slow oldest:old youngest:young newest:new cheapest:cheap

@@ -46,7 +46,8 @@ def coverage(
     shares = {term: _share(question, term, passage, at) for term, at in places.items()}
     if not shares or _is_another(question, passage, shares) or not _has_telling(shares, weights):
         return 0.0
-    if question.asked.kind == "person" and not all(shares.values()):
+    told_of = [share for term, share in shares.items() if term.kind != "light"]
+    if question.asked.kind == "person" and not all(told_of):
         return 0.0
     if not (_has_target(question, shares) and _is_done(question, passage, shares)):
         return 0.0

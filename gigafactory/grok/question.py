@@ -27,6 +27,12 @@ _NEWEST: Final = re.compile(
     r"|so far|breaking|up to date|current)\b",
     re.IGNORECASE,
 )
+_FILLER: Final = re.compile(
+    r"\b(?:these days|nowadays|at all|at present|presently|by now|in total|in all|all in all"
+    r"|in the end|for sure|of course|by the way|altogether|at this point|this time|or so|in fact"
+    r"|after all|for now|until now|to date|thus far|as well|at last|all told|on earth)\b",
+    re.IGNORECASE,
+)
 _BY: Final = re.compile(
     r"\b(?:from|by|according to|per|via)\s+(@\w[\w.\-]*(?:@[\w.\-]+)?)", re.IGNORECASE
 )
@@ -151,7 +157,8 @@ def _terms(
     plain: str, found: list[Word], kind: Asked, whens: tuple[When, ...], authors: tuple[str, ...]
 ) -> list[Term]:
     timed = [(when.start, when.end) for when in whens]
-    timed += [one.span() for one in _NEWEST.finditer(plain)]
+    timed += [one.span() for one in (*_NEWEST.finditer(plain), *_FILLER.finditer(plain))]
+    timed += [(one.start, one.end) for one in quantities(plain, whens) if one.kind == "ordinal"]
     titled = _is_titled(found)
     terms: dict[str, Term] = {}
     joined = _compounds(found)
