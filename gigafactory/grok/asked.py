@@ -46,7 +46,7 @@ _MATCHES: Final = lexicon.word_set(
     "match game fixture play played playing final derby friendly semifinal"
 )
 _POLLS: Final = lexicon.word_set(
-    "poll polls vote ballot election survey benchmark test exam leaderboard ranking ratings"
+    "poll polls vote ballot election survey referendum"
 )
 _RATED: Final = lexicon.word_set(
     """well good bad accurate effective efficient reliable likely popular common busy steep thick thin
@@ -142,7 +142,7 @@ def _how(words: Sequence[Word], place: int) -> Asked:
     if following in lexicon.AUXILIARY and _MATCHES & {word.lower for word in words}:
         return Asked("result", (), frozenset({place}))
     if following in lexicon.AUXILIARY and _POLLS & {word.lower for word in words}:
-        return Asked("number", (), frozenset({place}))
+        return Asked("percent", (), frozenset({place}))
     return Asked("open", (), frozenset({place}))
 
 

@@ -19,7 +19,7 @@ from gigafactory.grok import kinds, lexicon, loosely
 from gigafactory.grok.asked import measure_of
 from gigafactory.grok.deeds import is_bound, is_thing
 from gigafactory.grok.passages import Passage, has_question, passages, sentence_spans
-from gigafactory.grok.stance import denials, is_denied, is_doubtful, is_unreal
+from gigafactory.grok.stance import denials, is_denied, is_doubtful, is_only_wanted, is_unreal
 from gigafactory.grok.words import (
     alike,
     are_opposite,
@@ -272,6 +272,8 @@ def _is_stated(question: Question, passage: Passage) -> bool:
     """Return whether a passage says it as a fact, where the question asks for one."""
     if question.wants_opinion:
         return not passage.is_asking
+    if is_only_wanted(question.text, passage):
+        return False
     if is_unreal(passage) or (question.asked.kind == "yes_no" and has_question(passage.text)):
         return False
     return question.is_modal or not is_doubtful(passage.words)

@@ -163,6 +163,8 @@ def has_name(question: Question, passage: Passage) -> bool:
         return False
     if any(not is_asked_word(question, word) for word in names(passage)):
         return True
+    if is_given and re.search(r":\s*[A-Z]\w+", passage.text):
+        return True
     if re.search(r"[\"“”«][^\"“”»]{2,80}[\"”»]", passage.text):
         return True
     target = question.asked.target
