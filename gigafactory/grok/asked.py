@@ -48,6 +48,7 @@ _MATCHES: Final = lexicon.word_set(
 _POLLS: Final = lexicon.word_set(
     "poll polls vote ballot election survey referendum"
 )
+_FARING: Final = lexicon.word_set("do doing fare faring perform performing score stand place rate")
 _RATED: Final = lexicon.word_set(
     """well good bad accurate effective efficient reliable likely popular common busy steep thick thin
     bright noisy profitable productive powerful dense strong full loud crowded successful severe"""
@@ -141,7 +142,8 @@ def _how(words: Sequence[Word], place: int) -> Asked:
         return Asked("number", (), spent)
     if following in lexicon.AUXILIARY and _MATCHES & {word.lower for word in words}:
         return Asked("result", (), frozenset({place}))
-    if following in lexicon.AUXILIARY and _POLLS & {word.lower for word in words}:
+    lower = {word.lower for word in words[place + 2 :]}
+    if following in lexicon.AUXILIARY and _POLLS & lower and _FARING & lower:
         return Asked("percent", (), frozenset({place}))
     return Asked("open", (), frozenset({place}))
 

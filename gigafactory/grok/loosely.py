@@ -44,7 +44,7 @@ def coverage(
     if any(term.kind == "name" and at is None for term, at in places.items()):
         return 0.0
     shares = {term: _share(question, term, passage, at) for term, at in places.items()}
-    if not shares or _is_another(question, passage, shares) or not _has_telling(shares, weights):
+    if not shares or _is_another(question, passage, shares) or not _has_telling(question, shares, weights):
         return 0.0
     told_of = [share for term, share in shares.items() if term.kind != "light"]
     if question.asked.kind == "person" and not all(told_of):
@@ -100,9 +100,11 @@ def _is_another(question: Question, passage: Passage, shares: Mapping[Term, floa
     """Return whether something of the same kind is told of in the place of what is missing."""
     asked = {term.stem for term in shares}
     for term, share in shares.items():
+        others = in_contrast(term.stem) - asked
+        if any(one in others for one in passage.joined):
+            return True  # "quarter finals" are no final
         if share == 1.0:
             continue
-        others = in_contrast(term.stem) - asked
         if any(part in others for part in passage.places):
             return True
         if question.asked.kind != "yes_no" and any(
@@ -112,11 +114,14 @@ def _is_another(question: Question, passage: Passage, shares: Mapping[Term, floa
     return False
 
 
-def _has_telling(shares: Mapping[Term, float], weights: Mapping[str, float]) -> bool:
+def _has_telling(
+    question: Question, shares: Mapping[Term, float], weights: Mapping[str, float]
+) -> bool:
     """Return whether the word that tells most is told of."""
     nouns = [term for term in shares if term.kind in {"name", "noun"}]
     most = max((weights[term.stem] for term in nouns), default=0.0)
-    return all(shares[term] > 0 for term in nouns if weights[term.stem] >= most)
+    least = 1.0 if question.asked.kind == "open" else _FIELD
+    return all(shares[term] >= least for term in nouns if weights[term.stem] >= most)
 
 
 def _has_target(question: Question, shares: Mapping[Term, float]) -> bool:
