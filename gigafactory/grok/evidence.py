@@ -60,6 +60,7 @@ _CORRECTION: Final = re.compile(
     r"|change of (?:plan|cast|venue|date|time)s?)\b",
     re.IGNORECASE,
 )
+_RECURS: Final = re.compile(r"(?:\b(?:an?|every|each) \w+|days)$", re.IGNORECASE)
 _TAKES_OVER: Final = re.compile(
     r"\b(?:(?:takes?|took|taking) over|instead|steps? in|stepped in|stands? in|stood in|replac\w+"
     r"|substitut\w+|deputi[sz]\w+|fills? in|in (?:his|her|their) place)\b",
@@ -294,9 +295,15 @@ def _is_at(asked: When, question: Question, passage: Passage) -> bool:
     dated = [when for when in passage.whens if when.spans]
     if any(when.meets(asked) for when in dated):
         return True
+    if _RECURS.search(question.text[: asked.end]) and asked.kind == "weekday":
+        return any(when.kind == "weekday" and _weekday(when) == _weekday(asked) for when in dated)
     if question.authors and asked.covers(created):
         return True
     return not dated and asked.covers(created)
+
+
+def _weekday(when: When) -> int:
+    return when.spans[0][0].weekday()
 
 
 def _has_numbers(question: Question, passage: Passage) -> bool:

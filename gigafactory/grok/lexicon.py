@@ -323,6 +323,11 @@ IRREGULAR: Final = {
     men:man women:woman children:child people:person feet:foot teeth:tooth mice:mouse geese:goose
     lives:life wives:wife knives:knife wolves:wolf leaves:leave died:die dying:die dead:die
     oxen:ox thieves:thief bigger:big larger:large better:good best:best worse:bad geneva:geneva
+    wien:vienna münchen:munich köln:cologne genève:geneva genf:geneva roma:rome
+    milano:milan københavn:copenhagen köpenhamn:copenhagen kopenhagen:copenhagen praha:prague
+    prag:prague lisboa:lisbon bruxelles:brussels brüssel:brussels brussel:brussels
+    warszawa:warsaw moskau:moscow venezia:venice venedig:venice firenze:florence torino:turin
+    napoli:naples zürich:zurich göteborg:gothenburg antwerpen:antwerp sevilla:seville
     brought:bring hung:hang swung:swing spun:spin slid:slide sped:speed bound:bind clung:cling
     crept:creep flung:fling knelt:kneel leapt:leap sewn:sew shrank:shrink shrunk:shrink slain:slay
     sown:sow spat:spit sprang:spring sprung:spring stung:sting stank:stink swore:swear sworn:swear

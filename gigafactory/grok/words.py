@@ -187,7 +187,7 @@ def is_same_name(one: str, other: str) -> bool:
 def _fields() -> dict[str, frozenset[int]]:
     """Return the fields each stem is of: lists of related words, of synonyms, classes of verbs."""
     found: dict[str, set[int]] = {}
-    listed = (one for name in ("related", "synonyms", "verb_classes") for one in lexicon.lines(name))
+    listed = (one for name in ("related", "tongues", "synonyms", "verb_classes") for one in lexicon.lines(name))
     for number, line in enumerate(listed):
         for member in line.split():
             found.setdefault(stem(member), set()).add(number)
