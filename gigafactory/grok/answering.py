@@ -13,9 +13,10 @@ from typing import TYPE_CHECKING, Final
 
 from gigafactory.grok import kinds, shown
 from gigafactory.grok.conversation import standalone
-from gigafactory.grok.evidence import Evidence, order
+from gigafactory.grok.evidence import Evidence
 from gigafactory.grok.extractive import Extractive
 from gigafactory.grok.modelled import ModelError
+from gigafactory.grok.ordering import order
 from gigafactory.grok.passages import Passage
 from gigafactory.grok.plain import plain
 from gigafactory.grok.question import question as read

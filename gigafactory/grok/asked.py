@@ -45,9 +45,7 @@ _METRES: Final = lexicon.word_set("metres meters kilometres kilometers km miles 
 _MATCHES: Final = lexicon.word_set(
     "match game fixture play played playing final derby friendly semifinal"
 )
-_POLLS: Final = lexicon.word_set(
-    "poll polls vote ballot election survey referendum"
-)
+_POLLS: Final = lexicon.word_set("poll polls vote ballot election survey referendum")
 _FARING: Final = lexicon.word_set("do doing fare faring perform performing score stand place rate")
 _RATED: Final = lexicon.word_set(
     """well good bad accurate effective efficient reliable likely popular common busy steep thick thin

@@ -38,7 +38,7 @@ if TYPE_CHECKING:
     from gigafactory.grok.quantities import Quantity
     from gigafactory.grok.question import Question, Term
     from gigafactory.grok.times import When
-    from gigafactory.spec.post import Hit, Post
+    from gigafactory.spec.post import Post
 
 MAX_SENTENCES: Final = 16  # of one post
 FEW_SENTENCES: Final = 3  # of one post, once very many were judged: long posts delay no answer
@@ -55,11 +55,6 @@ _GOING_ON: Final = lexicon.word_set(
 _NEEDED: Final = frozenset({"name", "noun"})
 _NEAR: Final = 3  # characters between a number and the word it belongs to
 _BY_NAME: Final = re.compile(r"\bby (?:@\w|(?:the |our |a )?[A-Z])")
-_CORRECTION: Final = re.compile(
-    r"\W*(?:correct(?:ion|ed)|clarification|erratum|corrigendum|errata|amendment"
-    r"|change of (?:plan|cast|venue|date|time)s?)\b",
-    re.IGNORECASE,
-)
 _RECURS: Final = re.compile(r"(?:\b(?:an?|every|each) \w+|days)$", re.IGNORECASE)
 _TAKES_OVER: Final = re.compile(
     r"\b(?:(?:takes?|took|taking) over|instead|steps? in|stepped in|stands? in|stood in|replac\w+"
@@ -134,7 +129,9 @@ class Evidence:
                 return 0.0, 0
         coverage = self._coverage(passage, places)
         if coverage < MIN_COVERAGE:
-            asked = {one: at for one, at in places.items() if at is not None or not self._is_implied(one)}
+            asked = {
+                one: at for one, at in places.items() if at is not None or not self._is_implied(one)
+            }
             coverage = loosely.RANK * loosely.coverage(question, passage, asked, self._weights)
         if not coverage or not _is_stated(question, passage):
             return 0.0, 0
@@ -378,20 +375,3 @@ def _is_one(question: Question, passage: Passage, places: dict[Term, list[int] |
 def _goes_on(part: Passage) -> bool:
     said = {word.lower for word in part.words}
     return bool(said & _GOING_ON) or not any(word.stem in stems_of("VERBS") for word in part.words)
-
-
-def order(hits: Sequence[Hit], evidence: Evidence) -> list[Found]:
-    """Return the passages that answer, the best of each post, best first (newest, if asked)."""
-    question = evidence.question
-    found = [one for hit in hits if (one := evidence.best(hit.post)) is not None]
-    corrected = [one for one in found if _CORRECTION.match(one.passage.post.text)]
-    if corrected and question.asked.kind != "open":
-        first = max(one.passage.post.created_at for one in corrected)
-        found = [one for one in found if one.passage.post.created_at >= first]
-    rank = {id(one): place for place, one in enumerate(found)}
-    if question.newest:
-        return sorted(found, key=lambda one: one.passage.post.created_at, reverse=True)
-    if question.is_present:
-        found.sort(key=lambda one: one.passage.post.created_at, reverse=True)
-        return sorted(found, key=lambda one: -round(one.score, 2))
-    return sorted(found, key=lambda one: (-round(one.score, 2), rank[id(one)]))

@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING, Final
 
 from gigafactory.grok import loosely
 from gigafactory.grok.doors import Draft
-from gigafactory.grok.evidence import Evidence, order
+from gigafactory.grok.evidence import Evidence
+from gigafactory.grok.ordering import order
 from gigafactory.grok.question import question as read
 
 if TYPE_CHECKING:

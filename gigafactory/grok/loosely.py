@@ -17,7 +17,14 @@ from typing import TYPE_CHECKING, Final
 
 from gigafactory.grok import named
 from gigafactory.grok.deeds import is_thing
-from gigafactory.grok.words import are_opposite, in_contrast, is_loosely, is_related, stems_of
+from gigafactory.grok.words import (
+    are_opposite,
+    in_contrast,
+    is_loosely,
+    is_related,
+    is_translation,
+    stems_of,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -44,7 +51,11 @@ def coverage(
     if any(term.kind == "name" and at is None for term, at in places.items()):
         return 0.0
     shares = {term: _share(question, term, passage, at) for term, at in places.items()}
-    if not shares or _is_another(question, passage, shares) or not _has_telling(question, shares, weights):
+    if (
+        not shares
+        or _is_another(question, passage, shares)
+        or not _has_telling(question, shares, weights)
+    ):
         return 0.0
     told_of = [share for term, share in shares.items() if term.kind != "light"]
     if question.asked.kind == "person" and not all(told_of):
@@ -77,15 +88,31 @@ def _lessened(
 def _share(question: Question, term: Term, passage: Passage, at: list[int] | None) -> float:
     """Return how much of a word a passage tells: all, as one of its field, or nothing."""
     if at is not None:
-        return 1.0
+        return 0.0 if term.kind == "noun" and _only_in_names(question, passage, at) else 1.0
     if term.kind != "verb" and any(_is_near(one, term.stem) for one in passage.context):
         return _FIELD
     is_deed = term.kind == "verb" and question.asked.kind in {"person", "yes_no"}
+    is_foreign = not passage.post.lang.lower().startswith("en") and bool(passage.post.lang)
     return _FIELD if any(
-        _is_near(part, term.stem)
+        (_is_near(part, term.stem) or (is_foreign and is_translation(part, term.stem)))
         and (not is_deed or any(_is_deed(passage, place) for place in ats))
         for part, ats in passage.places.items()
     ) else 0.0  # fmt: skip
+
+
+def _only_in_names(question: Question, passage: Passage, at: list[int]) -> bool:
+    """Return whether a noun is there only as the first word of another's name: "Harbor Park"."""
+    return bool(at) and all(
+        passage.words[place].is_capital and _leads_name(question, passage, place) for place in at
+    )
+
+
+def _leads_name(question: Question, passage: Passage, place: int) -> bool:
+    if place == 0 or place + 1 >= len(passage.words):
+        return False
+    one, other = passage.words[place : place + 2]
+    is_run = other.is_capital and passage.text[one.end : other.start] == " "
+    return is_run and not named.is_asked_word(question, other)
 
 
 def _is_near(one: str, other: str) -> bool:

@@ -127,7 +127,10 @@ def question(text: str, now: datetime) -> Question:
 def _is_either(plain: str, whens: tuple[When, ...]) -> bool:
     """Return whether "and" or "or" joins the times of a question."""
     return any(
-        re.fullmatch(r",? (?:and|or)(?: (?:again|also|then))?(?: (?:on|at|in))? ", plain[one.end : other.start])
+        re.fullmatch(
+            r",? (?:and|or)(?: (?:again|also|then))?(?: (?:on|at|in))? ",
+            plain[one.end : other.start],
+        )
         for one, other in pairwise(whens)
     )
 

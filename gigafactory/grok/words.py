@@ -138,14 +138,19 @@ def root(stemmed: str) -> str:
     return cut if len(cut) >= _MIN_ROOT_CHARS else stemmed
 
 
-@cache
-def _groups() -> dict[str, frozenset[int]]:
-    """Return the groups of like meaning each stem is in."""
+def _numbered(*names: str) -> dict[str, frozenset[int]]:
+    """Return in which lines of some lists of words each stem stands."""
     found: dict[str, set[int]] = {}
-    for number, line in enumerate(lexicon.lines("synonyms")):
+    for number, line in enumerate(one for name in names for one in lexicon.lines(name)):
         for member in line.split():
             found.setdefault(stem(member), set()).add(number)
     return {member: frozenset(numbers) for member, numbers in found.items()}
+
+
+@cache
+def _groups() -> dict[str, frozenset[int]]:
+    """Return the groups of like meaning each stem is in."""
+    return _numbered("synonyms")
 
 
 def is_known(stemmed: str) -> bool:
@@ -185,13 +190,8 @@ def is_same_name(one: str, other: str) -> bool:
 
 @cache
 def _fields() -> dict[str, frozenset[int]]:
-    """Return the fields each stem is of: lists of related words, of synonyms, classes of verbs."""
-    found: dict[str, set[int]] = {}
-    listed = (one for name in ("related", "tongues", "synonyms", "verb_classes") for one in lexicon.lines(name))
-    for number, line in enumerate(listed):
-        for member in line.split():
-            found.setdefault(stem(member), set()).add(number)
-    return {member: frozenset(numbers) for member, numbers in found.items()}
+    """Return the fields each stem is of: related words, synonyms, classes of verbs."""
+    return _numbered("related", "synonyms", "verb_classes")
 
 
 @lru_cache(maxsize=65536)
@@ -200,6 +200,17 @@ def is_related(one: str, other: str) -> bool:
     if one == other:
         return True
     return bool(_fields().get(one, frozenset()) & _fields().get(other, frozenset()))
+
+
+@cache
+def _tongues() -> dict[str, frozenset[int]]:
+    return _numbered("tongues")
+
+
+@lru_cache(maxsize=65536)
+def is_translation(one: str, other: str) -> bool:
+    """Return whether a stem of another language means what an English one does."""
+    return bool(_tongues().get(one, frozenset()) & _tongues().get(other, frozenset()))
 
 
 @cache
@@ -219,11 +230,7 @@ def in_contrast(stemmed: str) -> frozenset[str]:
 
 @cache
 def _classes() -> dict[str, frozenset[int]]:
-    found: dict[str, set[int]] = {}
-    for number, line in enumerate(lexicon.lines("verb_classes")):
-        for member in line.split():
-            found.setdefault(stem(member), set()).add(number)
-    return {member: frozenset(numbers) for member, numbers in found.items()}
+    return _numbered("verb_classes")
 
 
 @lru_cache(maxsize=65536)
