@@ -197,6 +197,11 @@ class _Stoppable:
         """As answers call it."""
         return self._model.name
 
+    @property
+    def is_small(self) -> bool:
+        """Whether it reads one post at a time."""
+        return self._model.is_small
+
     def chat(self, messages: Sequence[dict[str, str]]) -> Iterator[str]:
         """Yield the reply in pieces."""
         for piece in self._model.chat(messages):

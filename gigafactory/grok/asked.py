@@ -48,8 +48,9 @@ _MATCHES: Final = lexicon.word_set(
 _POLLS: Final = lexicon.word_set("poll polls vote ballot election survey referendum")
 _FARING: Final = lexicon.word_set("do doing fare faring perform performing score stand place rate")
 _RATED: Final = lexicon.word_set(
-    """well good bad accurate effective efficient reliable likely popular common busy steep thick thin
-    bright noisy profitable productive powerful dense strong full loud crowded successful severe"""
+    """well good bad accurate effective efficient reliable likely popular common busy steep thick
+    thin bright noisy profitable productive powerful dense strong full loud crowded
+    successful severe"""
 )
 _REACH: Final = 7  # words behind "what" within which the measure asked for is named
 
@@ -130,20 +131,31 @@ def _how(words: Sequence[Word], place: int) -> Asked:
         return _counted(words, place + 2, spent)
     if following == "much":
         return _amount(words, place + 2, spent)
-    if following == "long" and _METRES & {word.lower for word in words[place + 2 :]}:
-        return Asked("metres", (), spent)
-    if following == "long" and place + 2 < len(words) and words[place + 2].lower in _IS:
-        return Asked("extent", (), spent)
-    if following in _HOW:
-        return Asked(_HOW[following], (), spent)
-    if following in _RATED:
-        return Asked("number", (), spent)
-    if following in lexicon.AUXILIARY and _MATCHES & {word.lower for word in words}:
-        return Asked("result", (), frozenset({place}))
+    if following in lexicon.AUXILIARY:
+        return _outcome(words, place)
+    if following == "long":
+        return Asked(_long(words, place + 2), (), spent)
+    kind = _HOW.get(following) or ("number" if following in _RATED else "")
+    return Asked(kind, (), spent) if kind else Asked("open", (), frozenset({place}))
+
+
+def _outcome(words: Sequence[Word], place: int) -> Asked:
+    """Return what "how did..." asks for: of a match its result, of a poll the shares."""
     lower = {word.lower for word in words[place + 2 :]}
-    if following in lexicon.AUXILIARY and _POLLS & lower and _FARING & lower:
-        return Asked("percent", (), frozenset({place}))
-    return Asked("open", (), frozenset({place}))
+    kind = "open"
+    if _MATCHES & lower:
+        kind = "result"
+    elif _POLLS & lower and _FARING & lower:
+        kind = "percent"
+    return Asked(kind, (), frozenset({place}))
+
+
+def _long(words: Sequence[Word], place: int) -> str:
+    """Return whether "how long" asks for a length, a time, or either: "how long is the film?"."""
+    lower = [word.lower for word in words[place:]]
+    if _METRES & set(lower):
+        return "metres"
+    return "extent" if lower and lower[0] in _IS else "duration"
 
 
 def _counted(words: Sequence[Word], place: int, spent: frozenset[int]) -> Asked:

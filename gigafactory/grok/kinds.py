@@ -79,7 +79,8 @@ _MEASURED: Final = {
     "length": {"length", "duration"}, "extent": {"length", "duration"}, "height": {"length"},
     "depth": {"length"}, "width": {"length"}, "speed": {"speed", "duration"},
     "size": {"area", "length", "volume", "bytes", "mass", "power"},
-    "nearness": {"length"}, "metres": {"length"}, "price": {"money", "percent"}, "lateness": {"duration"},
+    "nearness": {"length"}, "metres": {"length"}, "price": {"money", "percent"},
+    "lateness": {"duration"},
     "temperature": {"temperature"}, "score": {"score"}, "version": {"version"},
 }  # fmt: skip
 
@@ -274,7 +275,7 @@ def _result(_: Question, passage: Passage) -> bool:
 
 _TESTS: Final[dict[str, Callable[[Question, Passage], bool]]] = {
     "person": named.has_person, "place": named.has_place, "name": named.has_name,
-    "count": _count, "result": _result, "number": _number, "time": _time, "reason": _reason, "age": _age,
-    "frequency": _frequency, "colour": _colour, "url": _url,
+    "count": _count, "result": _result, "number": _number, "time": _time, "reason": _reason,
+    "age": _age, "frequency": _frequency, "colour": _colour, "url": _url,
     **dict.fromkeys(_GRAINS, _time), **dict.fromkeys(_MEASURED, _measure),
 }  # fmt: skip

@@ -144,7 +144,8 @@ IMPLIED: Final = {
     "count": "there exist contain have hold count",
     "reason": "happen cause", "name": "call name", "person": "be",
     "clock": "take happen hold", "day": "take happen hold", "age": "turn be get",
-    "open": "become happen go say announce mention report tell think state post write share claim do",
+    "open": "become happen go say announce mention report tell think state post write share claim"
+            " do",
     "temperature": "reach hit record measure get", "speed": "reach hit go travel",
     "number": "reach hit record measure get", "length": "reach measure stretch run",
     "result": "match game fixture play end finish go do turn happen result", "price": "cost pay be",
@@ -161,8 +162,9 @@ LEADS: Final = (
 )
 # Words that say little of which thing is meant: missing them in a post costs little.
 LIGHT: Final = word_set(
-    """one ones longer new old big biggest large largest small smallest main major local current currently
-    recent whole entire total overall official officially different various other certain special
+    """one ones longer new old big biggest large largest small smallest main major local current
+    currently recent whole entire total overall official officially different various other
+    certain special
     own exact first next last upcoming planned plan people person persons man men woman
     women thing things kind sort type way time times place part side area group member
     members number amount name named call called work use used make made take taken give

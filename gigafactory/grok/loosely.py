@@ -51,26 +51,30 @@ def coverage(
     if any(term.kind == "name" and at is None for term, at in places.items()):
         return 0.0
     shares = {term: _share(question, term, passage, at) for term, at in places.items()}
-    if (
-        not shares
-        or _is_another(question, passage, shares)
-        or not _has_telling(question, shares, weights)
-    ):
+    if not _holds(question, passage, shares, weights):
         return 0.0
-    told_of = [share for term, share in shares.items() if term.kind != "light"]
-    if question.asked.kind == "person" and not all(told_of):
-        return 0.0
-    if not (_has_target(question, shares) and _is_done(question, passage, shares)):
-        return 0.0
-    if question.asked.kind == "person" and not _names_one(question, passage):
-        return 0.0
-    weights = _lessened(question, shares, weights)
-    total = sum(weights[term.stem] for term in shares)
-    found = sum(share > 0 and term.kind != "light" for term, share in shares.items())
-    if not total or found < min(_MIN_FOUND, len(shares)):
-        return 0.0
-    told = sum(weights[term.stem] * share for term, share in shares.items()) / total
-    return told if told >= _SURE.get(question.asked.kind, _ENOUGH) else 0.0
+    weighed = _lessened(question, shares, weights)
+    total = sum(weighed.values())
+    told = sum(weighed[term.stem] * share for term, share in shares.items())
+    least = _SURE.get(question.asked.kind, _ENOUGH)
+    return told / total if total and told >= least * total else 0.0
+
+
+def _holds(
+    question: Question, passage: Passage, shares: Mapping[Term, float], weights: Mapping[str, float]
+) -> bool:
+    """Return whether what must not be missing is told of, and nothing else in its place."""
+    heavy = [share for term, share in shares.items() if term.kind != "light"]
+    if sum(share > 0 for share in heavy) < min(_MIN_FOUND, len(shares)):
+        return False
+    if question.asked.kind == "person" and not (all(heavy) and _names_one(question, passage)):
+        return False
+    return (
+        not _is_another(question, passage, shares)
+        and _has_telling(question, shares, weights)
+        and _has_target(question, shares)
+        and _is_done(question, passage, shares)
+    )
 
 
 def _lessened(

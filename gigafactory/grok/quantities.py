@@ -82,7 +82,9 @@ _MEASURES: Final[dict[str, dict[float, str]]] = {
         6.35: "stone",
     },
     "money": {
-        1: "pounds|dollars|dollar|usd|euros|euro|eur|gbp|quid|yen|kronor|kroner|krone|krona|kr|francs|franc|crowns|crown|pound|chf|rupees|rupee|pesos|peso|yuan|won|zloty|lira|dirhams|rand|reais|shekels|roubles|rubles|forints",
+        1: "pounds|dollars|dollar|usd|euros|euro|eur|gbp|quid|yen|kronor|kroner|krone|"
+        "krona|kr|francs|franc|crowns|crown|pound|chf|rupees|rupee|pesos|peso|yuan|"
+        "won|zloty|lira|dirhams|rand|reais|shekels|roubles|rubles|forints",
         0.01: "cents|pence|p",
     },
     "temperature": {

@@ -16,8 +16,10 @@ if TYPE_CHECKING:
 
 _UNREAL: Final = re.compile("|".join(lexicon.UNREAL), re.IGNORECASE)
 _DEMAND: Final = re.compile(
-    r"\b(?:(?:we|they|i|unions?|workers?|residents|fans) (?:ask|call|fight|push|hope|campaign)s? for"
-    r"|demand(?:s|ed|ing) (?:an?|the|more|better|that|\d)|(?:is|are|was|were) (?:asking|calling|pushing) for)\b",
+    r"\b(?:(?:we|they|i|unions?|workers?|residents|fans)"
+    r" (?:ask|call|fight|push|hope|campaign)s? for"
+    r"|demand(?:s|ed|ing) (?:an?|the|more|better|that|\d)"
+    r"|(?:is|are|was|were) (?:asking|calling|pushing) for)\b",
     re.IGNORECASE,
 )
 _WANTING: Final = re.compile(

@@ -9,7 +9,10 @@ import re
 from functools import lru_cache
 from typing import Final
 
-_ENGLISH: Final = ["mon", "tue", "wed", "thu", "fri", "sat", "sun", "jan", "feb", "mar", "apr", "may", "jun", "jul", "aug", "sep", "oct", "nov", "dec"]
+_ENGLISH: Final = (
+    "mon", "tue", "wed", "thu", "fri", "sat", "sun", "jan", "feb", "mar", "apr", "may", "jun",
+    "jul", "aug", "sep", "oct", "nov", "dec",
+)  # fmt: skip
 # In the order of the English ones; forms of one name are joined by a bar.
 _NAMES: Final = {
     "fr": """lundi mardi mercredi jeudi vendredi samedi dimanche janvier février mars avril mai juin
