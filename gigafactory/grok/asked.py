@@ -41,6 +41,10 @@ _KNOWING: Final = lexicon.word_set(
     idea told reveal revealed"""
 )
 _KNOWN_REACH: Final = 3
+_STOPPED: Final = lexicon.word_set(
+    """delayed stopped closed cancelled canceled halted blocked prevented postponed interrupted
+    disrupted crashed damaged destroyed killed sank derailed grounded"""
+)
 _METRES: Final = lexicon.word_set("metres meters kilometres kilometers km miles feet m")
 _MATCHES: Final = lexicon.word_set(
     "match game fixture play played playing final derby friendly semifinal"
@@ -217,8 +221,10 @@ def _what(words: Sequence[Word], place: int) -> Asked:
     is_noun = words[place].lower == "which" or (
         bool(behind) and len(nouns) == 1 and behind[0].lower in lexicon.AUXILIARY
     )
-    if nouns and (is_noun or not _is_verb(nouns[0])):
+    if nouns and not _stops(nouns[:1]) and (is_noun or not _is_verb(nouns[0])):
         return _chosen(words, place + 1, nouns, spent)
+    if _stops(words[place + 1 : place + 2]):
+        return Asked("reason", (), spent)
     if nouns and nouns[0].stem in {stem("cause"), stem("trigger"), stem("led")}:
         return Asked("reason", (), spent | {place + 1})
     if {word.lower for word in words} & {"called", "named"}:
@@ -227,6 +233,11 @@ def _what(words: Sequence[Word], place: int) -> Asked:
     if {word.lower for word in words} & {"cost", "costs", "pay", "pays", "paid", "earn", "charge"}:
         return Asked("money", (), spent)
     return _measured(words, place, spent)
+
+
+def _stops(near: Sequence[Word]) -> bool:
+    """Return whether a word tells that something was brought to a stop: "what delayed..."."""
+    return any(word.lower in _STOPPED for word in near)
 
 
 def _is_news(near: Sequence[Word]) -> bool:

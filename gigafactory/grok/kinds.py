@@ -119,7 +119,10 @@ def _count(question: Question, passage: Passage) -> bool:
         return False
     places = counted or _matched(question, found)
     for number in passage.numbers:
-        if number.kind in {"plain", "length"} and not _is_asked_number(question, number):
+        is_bare = number.kind == "plain" or (
+            number.kind == "length" and number.written.lower().endswith("m")
+        )
+        if is_bare and not _is_asked_number(question, number):
             at = _index(found, number.start)
             if any(_is_near(passage, at, place) for place in places):
                 return True

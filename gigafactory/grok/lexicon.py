@@ -162,7 +162,7 @@ LEADS: Final = (
 )
 # Words that say little of which thing is meant: missing them in a post costs little.
 LIGHT: Final = word_set(
-    """one ones longer new old big biggest large largest small smallest main major local current
+    """instead little young nice great famous beloved so-called alleged entirely one ones longer new old big biggest large largest small smallest main major local current
     currently recent whole entire total overall official officially different various other
     certain special
     own exact first next last upcoming planned plan people person persons man men woman
@@ -170,7 +170,7 @@ LIGHT: Final = word_set(
     members number amount name named call called work use used make made take taken give
     given happen happened expect expected come came comes ready available set due supposed
     able want wants need needs involve involved include includes available originally
-    finally eventually already later earlier ago far long soon back away today user users
+    finally eventually already later earlier ago far long soon away today user users
     account accounts event events news update updates information info detail details word
     """
 )

@@ -43,6 +43,7 @@ _MODAL: Final = re.compile(
     re.IGNORECASE,
 )
 _ARTICLES: Final = lexicon.word_set("the a an this that these those our your my his her its their")
+_USERS: Final = lexicon.word_set("i we you one people visitors residents anyone drivers hikers")
 _PARTICLES: Final = lexicon.word_set("up off out down over back away")
 _PREPOSITIONS: Final = lexicon.word_set("of in on at for about from by with near during")
 
@@ -178,6 +179,9 @@ def _terms(
         if authors and word.lower in lexicon.SPEECH:
             continue
         is_noun = _is_led(found, place)
+        if _is_usage(found, place):
+            terms.setdefault(word.stem, Term(word.text, word.stem, word.parts, "light"))
+            continue
         is_name = _is_name(word, place, titled) or _is_run(found, place)
         of = "name" if is_name else _class(word, is_noun, bool(authors), kind.kind)
         term = Term(word.text, word.stem, word.parts, of)
@@ -216,6 +220,13 @@ def _is_led(found: list[Word], place: int) -> bool:
         return is_article
     # "is the pool in Leith open": behind the name of a place the verb may follow.
     return not (first < place == last and found[place - 1].is_capital)
+
+
+def _is_usage(found: list[Word], place: int) -> bool:
+    """Return whether a verb only says that something can be used: "when can I walk on..."."""
+    if place < 2 or not found[place - 2].lower in {"can", "could", "may"}:
+        return False
+    return found[place - 1].lower in _USERS and not found[place].is_capital
 
 
 def _is_titled(found: list[Word]) -> bool:

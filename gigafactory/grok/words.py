@@ -203,6 +203,20 @@ def is_related(one: str, other: str) -> bool:
 
 
 @cache
+def _members() -> dict[str, frozenset[str]]:
+    found: dict[str, frozenset[str]] = {}
+    for line in lexicon.lines("kinds"):
+        kind, _, members = line.partition(":")
+        found[stem(kind)] = frozenset(stem(one) for one in members.split())
+    return found
+
+
+def members_of(stemmed: str) -> frozenset[str]:
+    """Return the stems of things of a kind: "crane" of "bird"."""
+    return _members().get(stemmed, frozenset())
+
+
+@cache
 def _tongues() -> dict[str, frozenset[int]]:
     return _numbered("tongues")
 
