@@ -32,6 +32,8 @@ _COSTS: Final = lexicon.word_set(
     """cost costs costing pay paid spend spent worth raise raised charge charged donate donated earn
     earned sell sold fine fined owe budget fund funding price"""
 )
+_CALLED: Final = frozenset({"called", "named"})
+_PAID: Final = frozenset({"cost", "costs", "pay", "pays", "paid", "earn", "charge"})
 _OPEN_VERBS: Final = lexicon.word_set("happened happening happens happen going")
 _NEWS: Final = lexicon.word_set("new latest news update")
 _IS: Final = frozenset({"is", "are"})
@@ -223,16 +225,20 @@ def _what(words: Sequence[Word], place: int) -> Asked:
     )
     if nouns and not _stops(nouns[:1]) and (is_noun or not _is_verb(nouns[0])):
         return _chosen(words, place + 1, nouns, spent)
+    return _told_by_verb(words, place, nouns) or _measured(words, place, spent)
+
+
+def _told_by_verb(words: Sequence[Word], place: int, nouns: Sequence[Word]) -> Asked | None:
+    """Return what the verb of "what..." says is asked for: a reason, a name, money."""
+    spent, lower = frozenset({place}), {word.lower for word in words}
     if _stops(words[place + 1 : place + 2]):
         return Asked("reason", (), spent)
     if nouns and nouns[0].stem in {stem("cause"), stem("trigger"), stem("led")}:
         return Asked("reason", (), spent | {place + 1})
-    if {word.lower for word in words} & {"called", "named"}:
-        named = {at for at, one in enumerate(words) if one.lower in {"called", "named"}}
+    if lower & _CALLED:
+        named = {at for at, one in enumerate(words) if one.lower in _CALLED}
         return Asked("name", (), spent | named)
-    if {word.lower for word in words} & {"cost", "costs", "pay", "pays", "paid", "earn", "charge"}:
-        return Asked("money", (), spent)
-    return _measured(words, place, spent)
+    return Asked("money", (), spent) if lower & _PAID else None
 
 
 def _stops(near: Sequence[Word]) -> bool:

@@ -184,6 +184,8 @@ class Evidence:
         missing = [term for term in asked if places[term] is None]
         if any(term.kind in _NEEDED for term in missing):
             return 0.0
+        if self.question.asked.kind == "person" and _only_names(places):
+            return 0.0
         verbs = sum(term.kind == "verb" for term in missing)
         if verbs > 1 or (verbs and not self._may_lack(passage, places)):
             return 0.0
@@ -216,6 +218,12 @@ class Evidence:
             word.stem in stems_of("VERBS") - stems_of("SPEECH") and place not in taken
             for place, word in enumerate(passage.words)
         )
+
+
+def _only_names(places: dict[Term, list[int] | None]) -> bool:
+    """Return whether of a question with other words, too, only the names are found."""
+    others = [at for term, at in places.items() if term.kind != "name"]
+    return bool(others) and all(at is None for at in others)
 
 
 def _is_exact(term: Term, passage: Passage, places: list[int] | None) -> bool:

@@ -11,7 +11,16 @@ from typing import TYPE_CHECKING, Final
 
 from gigafactory.grok import lexicon, named
 from gigafactory.grok.named import is_asked_word
-from gigafactory.grok.words import Word, alike, is_plain, is_related, stem, stems_of, words
+from gigafactory.grok.words import (
+    Word,
+    alike,
+    is_plain,
+    is_related,
+    members_of,
+    stem,
+    stems_of,
+    words,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -224,7 +233,7 @@ def _reason(question: Question, passage: Passage) -> bool:
     text = passage.text
     if any(_is_own(question, one.group()) for one in _REASON.finditer(text)):
         return True
-    faults = stems_of("FAULTS")
+    faults = stems_of("FAULTS") | members_of("illness") | members_of("injury")
     if any(word.stem in faults and not is_asked_word(question, word) for word in passage.words):
         return True
     if _explains(question, passage):

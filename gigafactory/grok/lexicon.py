@@ -162,16 +162,16 @@ LEADS: Final = (
 )
 # Words that say little of which thing is meant: missing them in a post costs little.
 LIGHT: Final = word_set(
-    """instead little young nice great famous beloved so-called alleged entirely one ones longer new old big biggest large largest small smallest main major local current
-    currently recent whole entire total overall official officially different various other
-    certain special
-    own exact first next last upcoming planned plan people person persons man men woman
-    women thing things kind sort type way time times place part side area group member
-    members number amount name named call called work use used make made take taken give
-    given happen happened expect expected come came comes ready available set due supposed
-    able want wants need needs involve involved include includes available originally
-    finally eventually already later earlier ago far long soon away today user users
-    account accounts event events news update updates information info detail details word
+    """instead little young nice great famous beloved so-called alleged entirely one ones longer new
+    old big biggest large largest small smallest main major local current currently recent
+    whole entire total overall official officially different various other certain special own
+    exact first next last upcoming planned plan people person persons man men woman women
+    thing things kind sort type way time times place part side area group member members
+    number amount name named call called work use used make made take taken give given happen
+    happened expect expected come came comes ready available set due supposed able want wants
+    need needs involve involved include includes available originally finally eventually
+    already later earlier ago far long soon away today user users account accounts event
+    events news update updates information info detail details word
     """
 )
 NEGATIONS: Final = word_set(

@@ -38,6 +38,8 @@ _FIELD: Final = 0.75  # of a word's weight, where the passage has another of its
 _SURE: Final = {"open": 0.7, "thing": 0.65, "yes_no": 0.75, "person": 0.6, "reason": 0.6}
 _ENOUGH: Final = 0.55  # for kinds of which few passages hold any: an amount, a date
 _MIN_FOUND: Final = 2
+_TIMES: Final = frozenset({"time", "clock", "day", "month"})
+_OFF: Final = frozenset({"cancel", "scrap", "abandon"})
 _CIRCUMSTANCE: Final = re.compile(
     r"(?<=\w )(?:after|when|while|because of|despite|during|following|now that)\s", re.IGNORECASE
 )
@@ -68,7 +70,11 @@ def _holds(
     heavy = [share for term, share in shares.items() if term.kind != "light"]
     if sum(share > 0 for share in heavy) < min(_MIN_FOUND, len(shares)):
         return False
-    common = [share for term, share in shares.items() if term.kind in {"noun", "verb"}]
+    weighed = _lessened(question, shares, weights)
+    common = [
+        share for term, share in shares.items()
+        if term.kind in {"noun", "verb"} and weighed[term.stem] == weights[term.stem]
+    ]  # fmt: skip
     if 2 * sum(share > 0 for share in common) < len(common):
         return False  # names alone tell nothing
     if question.asked.kind == "person" and not (all(heavy) and _names_one(question, passage)):
@@ -101,10 +107,13 @@ def _share(question: Question, term: Term, passage: Passage, at: list[int] | Non
         return 1.0
     if term.kind != "verb" and any(_is_near(one, term.stem) for one in passage.context):
         return _FIELD
-    is_deed = term.kind == "verb" and question.asked.kind in {"person", "yes_no"}
+    is_person = question.asked.kind == "person"
+    is_deed = term.kind == "verb" and (is_person or question.asked.kind == "yes_no")
+    is_office = term.kind == "noun" and is_person  # a captain is not who "ran"
     is_foreign = not passage.post.lang.lower().startswith("en") and bool(passage.post.lang)
     return _FIELD if any(
         (_is_near(part, term.stem) or (is_foreign and is_translation(part, term.stem)))
+        and not (is_office and part in stems_of("VERBS"))
         and (not is_deed or any(_is_deed(passage, place) for place in ats))
         for part, ats in passage.places.items()
     ) else 0.0  # fmt: skip
@@ -136,6 +145,9 @@ def _is_deed(passage: Passage, place: int) -> bool:
 def _is_another(question: Question, passage: Passage, shares: Mapping[Term, float]) -> bool:
     """Return whether something of the same kind is told of in the place of what is missing."""
     asked = {term.stem for term in shares}
+    off = _OFF & passage.places.keys()
+    if question.asked.kind in _TIMES and off and not any(one in asked for one in off):
+        return True  # when something is called off is not when it will be
     for term, share in shares.items():
         others = in_contrast(term.stem) - asked
         if any(one in others for one in passage.joined):

@@ -43,6 +43,7 @@ _MODAL: Final = re.compile(
     re.IGNORECASE,
 )
 _ARTICLES: Final = lexicon.word_set("the a an this that these those our your my his her its their")
+_ABLE: Final = frozenset({"can", "could", "may"})
 _USERS: Final = lexicon.word_set("i we you one people visitors residents anyone drivers hikers")
 _PARTICLES: Final = lexicon.word_set("up off out down over back away")
 _PREPOSITIONS: Final = lexicon.word_set("of in on at for about from by with near during")
@@ -224,9 +225,11 @@ def _is_led(found: list[Word], place: int) -> bool:
 
 def _is_usage(found: list[Word], place: int) -> bool:
     """Return whether a verb only says that something can be used: "when can I walk on..."."""
-    if place < 2 or not found[place - 2].lower in {"can", "could", "may"}:
-        return False
-    return found[place - 1].lower in _USERS and not found[place].is_capital
+    lower = [word.lower for word in found[max(0, place - 2) : place + 1]]
+    if len(lower) > 1 and lower[-2] in _ABLE and lower[-1] in _USERS:
+        return True  # the user, too
+    is_able = len(lower) > 2 and lower[0] in _ABLE and lower[1] in _USERS
+    return is_able and not found[place].is_capital
 
 
 def _is_titled(found: list[Word]) -> bool:
