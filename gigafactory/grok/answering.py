@@ -13,13 +13,15 @@ from typing import TYPE_CHECKING, Final
 
 from gigafactory.grok import kinds, shown
 from gigafactory.grok.conversation import standalone
-from gigafactory.grok.evidence import Evidence, order
+from gigafactory.grok.evidence import Evidence
 from gigafactory.grok.extractive import Extractive
 from gigafactory.grok.modelled import ModelError
+from gigafactory.grok.ordering import order
 from gigafactory.grok.passages import Passage
 from gigafactory.grok.plain import plain
+from gigafactory.grok.query import narrowed, split, written
 from gigafactory.grok.question import question as read
-from gigafactory.grok.retrieve import retrieve, searches, written
+from gigafactory.grok.retrieve import retrieve, searches
 from gigafactory.grok.support import supporting
 from gigafactory.spec.answer import NOTHING_FOUND, Answer, Citation, Sentence
 from gigafactory.spec.post import Query
@@ -104,15 +106,17 @@ class Answering:
             turns: The conversation before it.
             within: Filters; with `as_of`, the feed as it stood then is asked.
         """
+        text, given, notes = split(question, self._clock())
+        within = narrowed(within, given)
         now = within.as_of or self._clock()
-        asked = standalone(question, turns, now)
+        asked = standalone(text, turns, now)
         parsed = read(asked, now)
         queries = [] if parsed.is_empty else searches(parsed, within)
         hits: Sequence[Hit] = retrieve(self._feed, queries)
         if self._rerank is not None and hits and not parsed.newest:
             hits = self._rerank(asked, hits)
         freshness = self._feed.freshness(now)
-        notes = [*([f"understood as: {asked}"] if turns and asked != question else [])]
+        notes += [f"understood as: {asked}"] if turns and asked != text else []
         notes += shown.down(freshness)
         writing = _Written(notes=notes)
         check = _Check(self._feed, parsed, hits)

@@ -24,16 +24,40 @@ _HOW: Final = {
     "wide": "width", "fast": "speed", "quickly": "duration", "slow": "speed", "old": "age",
     "big": "size", "large": "size", "strong": "number", "full": "number", "heavy": "mass",
     "hot": "temperature", "cold": "temperature", "warm": "temperature", "often": "frequency",
-    "frequently": "frequency", "soon": "time", "late": "duration", "expensive": "money",
+    "frequently": "frequency", "soon": "time", "late": "lateness", "overdue": "duration",
+    "close": "nearness", "near": "nearness", "delayed": "duration", "expensive": "money",
     "early": "time", "loud": "number", "come": "reason",
 }  # fmt: skip
 _COSTS: Final = lexicon.word_set(
     """cost costs costing pay paid spend spent worth raise raised charge charged donate donated earn
     earned sell sold fine fined owe budget fund funding price"""
 )
+_CALLED: Final = frozenset({"called", "named"})
+_PAID: Final = frozenset({"cost", "costs", "pay", "pays", "paid", "earn", "charge"})
 _OPEN_VERBS: Final = lexicon.word_set("happened happening happens happen going")
 _NEWS: Final = lexicon.word_set("new latest news update")
 _IS: Final = frozenset({"is", "are"})
+_ASKING: Final = lexicon.word_set("who whom whose where when why how what which")
+_KNOWING: Final = lexicon.word_set(
+    """know known tell say said clear sure certain announced decided explain heard understood public
+    idea told reveal revealed"""
+)
+_KNOWN_REACH: Final = 3
+_STOPPED: Final = lexicon.word_set(
+    """delayed stopped closed cancelled canceled halted blocked prevented postponed interrupted
+    disrupted crashed damaged destroyed killed sank derailed grounded"""
+)
+_METRES: Final = lexicon.word_set("metres meters kilometres kilometers km miles feet m")
+_MATCHES: Final = lexicon.word_set(
+    "match game fixture play played playing final derby friendly semifinal"
+)
+_POLLS: Final = lexicon.word_set("poll polls vote ballot election survey referendum")
+_FARING: Final = lexicon.word_set("do doing fare faring perform performing score stand place rate")
+_RATED: Final = lexicon.word_set(
+    """well good bad accurate effective efficient reliable likely popular common busy steep thick
+    thin bright noisy profitable productive powerful dense strong full loud crowded
+    successful severe"""
+)
 _REACH: Final = 7  # words behind "what" within which the measure asked for is named
 
 
@@ -81,6 +105,8 @@ def _measures() -> dict[str, str]:
 
 def asked(words: Sequence[Word]) -> Asked:
     """Return what a question asks for, by its words."""
+    if _is_yes_no(words):
+        return Asked("yes_no")
     for place, word in enumerate(words):
         which = word.lower.removesuffix("'s")
         which = {"whats": "what", "wheres": "where", "whens": "when", "whos": "who"}.get(
@@ -92,8 +118,16 @@ def asked(words: Sequence[Word]) -> Asked:
             return _how(words, place)
         if which in {"what", "which"}:
             return _what(words, place)
-    first = words[0].lower if words else ""
-    return Asked("yes_no" if first in lexicon.AUXILIARY else "open")
+    return Asked("open")
+
+
+def _is_yes_no(words: Sequence[Word]) -> bool:
+    """Return whether a question begins with its verb; "is it known when..." asks when."""
+    if not words or words[0].lower not in lexicon.AUXILIARY or words[0].lower[:2] in {"wh", "ho"}:
+        return False
+    lower = [word.lower for word in words]
+    first = next((at for at, one in enumerate(lower) if one in _ASKING), None)
+    return first is None or not _KNOWING & set(lower[max(0, first - _KNOWN_REACH) : first])
 
 
 def _how(words: Sequence[Word], place: int) -> Asked:
@@ -103,11 +137,31 @@ def _how(words: Sequence[Word], place: int) -> Asked:
         return _counted(words, place + 2, spent)
     if following == "much":
         return _amount(words, place + 2, spent)
-    if following == "long" and place + 2 < len(words) and words[place + 2].lower in _IS:
-        return Asked("extent", (), spent)
-    if following in _HOW:
-        return Asked(_HOW[following], (), spent)
-    return Asked("open", (), frozenset({place}))
+    if following in lexicon.AUXILIARY:
+        return _outcome(words, place)
+    if following == "long":
+        return Asked(_long(words, place + 2), (), spent)
+    kind = _HOW.get(following) or ("number" if following in _RATED else "")
+    return Asked(kind, (), spent) if kind else Asked("open", (), frozenset({place}))
+
+
+def _outcome(words: Sequence[Word], place: int) -> Asked:
+    """Return what "how did..." asks for: of a match its result, of a poll the shares."""
+    lower = {word.lower for word in words[place + 2 :]}
+    kind = "open"
+    if _MATCHES & lower:
+        kind = "result"
+    elif _POLLS & lower and _FARING & lower:
+        kind = "percent"
+    return Asked(kind, (), frozenset({place}))
+
+
+def _long(words: Sequence[Word], place: int) -> str:
+    """Return whether "how long" asks for a length, a time, or either: "how long is the film?"."""
+    lower = [word.lower for word in words[place:]]
+    if _METRES & set(lower):
+        return "metres"
+    return "extent" if lower and lower[0] in _IS else "duration"
 
 
 def _counted(words: Sequence[Word], place: int, spent: frozenset[int]) -> Asked:
@@ -131,8 +185,11 @@ def _amount(words: Sequence[Word], place: int, spent: frozenset[int]) -> Asked:
     if nouns and nouns[0].lower in {"time", "notice"}:
         return Asked("duration", (), spent | {place})
     if nouns and not _is_verb(nouns[0]):
-        return Asked("number", (), spent)
-    return Asked("money" if rest & _COSTS else "number", (), spent)
+        return Asked("number", (nouns[-1].stem,), spent)
+    if "weigh" in rest:
+        return Asked("mass", (), spent)
+    is_price = place < len(words) and words[place].lower in {"is", "are", "was", "were"}
+    return Asked("money" if rest & _COSTS else "price" if is_price else "number", (), spent)
 
 
 def _noun_run(words: Sequence[Word], place: int) -> list[Word]:
@@ -158,20 +215,43 @@ def _what(words: Sequence[Word], place: int) -> Asked:
     nouns = _noun_run(words, place + 1)
     near = [word.lower for word in words[place + 1 : place + 5]]
     is_news = bool(_NEWS & set(near[:1])) and words[place].lower.endswith("s")
-    if _OPEN_VERBS & set(near[:3]) or is_news or (not nouns and _NEWS & set(near[1:3])):
+    is_news = is_news or (not nouns and _is_news(words[place + 1 : place + 5]))
+    if _OPEN_VERBS & set(near[:3]) or is_news or near[:2] == ["became", "of"]:
         news = {at for at, word in enumerate(words[: place + 5]) if word.lower in _NEWS}
         return Asked("open", (), spent | news)
     behind = words[place + 1 + len(nouns) :][:1]
     is_noun = words[place].lower == "which" or (
         bool(behind) and len(nouns) == 1 and behind[0].lower in lexicon.AUXILIARY
     )
-    if nouns and (is_noun or not _is_verb(nouns[0])):
+    if nouns and not _stops(nouns[:1]) and (is_noun or not _is_verb(nouns[0])):
         return _chosen(words, place + 1, nouns, spent)
+    return _told_by_verb(words, place, nouns) or _measured(words, place, spent)
+
+
+def _told_by_verb(words: Sequence[Word], place: int, nouns: Sequence[Word]) -> Asked | None:
+    """Return what the verb of "what..." says is asked for: a reason, a name, money."""
+    spent, lower = frozenset({place}), {word.lower for word in words}
+    if _stops(words[place + 1 : place + 2]):
+        return Asked("reason", (), spent)
     if nouns and nouns[0].stem in {stem("cause"), stem("trigger"), stem("led")}:
         return Asked("reason", (), spent | {place + 1})
-    if {word.lower for word in words} & {"cost", "costs"}:
-        return Asked("money", (), spent)
-    return _measured(words, place, spent)
+    if lower & _CALLED:
+        named = {at for at, one in enumerate(words) if one.lower in _CALLED}
+        return Asked("name", (), spent | named)
+    return Asked("money", (), spent) if lower & _PAID else None
+
+
+def _stops(near: Sequence[Word]) -> bool:
+    """Return whether a word tells that something was brought to a stop: "what delayed..."."""
+    return any(word.lower in _STOPPED for word in near)
+
+
+def _is_news(near: Sequence[Word]) -> bool:
+    """Return whether what is new is asked for: "what is new at...", not "what do new tenants"."""
+    return any(
+        word.lower in _NEWS and (at + 1 == len(near) or is_plain(near[at + 1]))
+        for at, word in enumerate(near[:3]) if at
+    )  # fmt: skip
 
 
 def _chosen(words: Sequence[Word], place: int, nouns: list[Word], spent: frozenset[int]) -> Asked:

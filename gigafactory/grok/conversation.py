@@ -9,6 +9,7 @@ The new question is shown to the user, so that a misreading can be seen.
 from __future__ import annotations
 
 import re
+from datetime import timedelta
 from typing import TYPE_CHECKING, Final
 
 from gigafactory.grok import lexicon
@@ -29,10 +30,19 @@ _FOLLOWS: Final = re.compile(
 _PREPOSITION: Final = re.compile(
     r"^(in|at|on|near|for|from|by|to|with|about|since|until|after|before)\s+", re.IGNORECASE
 )
+_LAST_PREPOSITION: Final = re.compile(r"\b(?:on|at|in)\s+$", re.IGNORECASE)
 _WH: Final = lexicon.word_set("who whom whose what which when where why how")
 _THINGS: Final = lexicon.word_set("it they them this that these those")
 _PERSONS: Final = lexicon.word_set("he she him her")
 _OWNING: Final = lexicon.word_set("its their his hers")
+_THERE: Final = re.compile(r"\s+there(?=\s*[?.!]*\s*$)", re.IGNORECASE)
+_LATER: Final = re.compile(
+    r"^(?P<count>a|an|one|two|three|four|five|six|\d{1,2}|the) (?P<unit>day|week)s? "
+    r"(?P<way>later|after(?:wards?)?|before|earlier|previously)$",
+    re.IGNORECASE,
+)
+_COUNTS: Final = {"a": 1, "an": 1, "the": 1, "one": 1, "two": 2, "three": 3, "four": 4, "five": 5,
+                  "six": 6}  # fmt: skip
 _FRAGMENT_WORDS: Final = 4
 _NAME: Final = re.compile(r"\b[A-Z][\w'\u2019-]+(?: [A-Z][\w'\u2019-]+)+")
 _LEADING_ARTICLES: Final = re.compile(r"^(?:the|a|an)\s+", re.IGNORECASE)
@@ -62,7 +72,8 @@ def _resolved(text: str, base: str, answer: str, now: datetime) -> str:
         return _asked_anew(rest, base, now)
     if _first(rest) not in _WH and (follows or _is_fragment(rest, asked)):
         return _swapped(rest.rstrip("?.! "), base, now)
-    return _filled(without_lead(plain), base, answer, now)
+    filled = _filled(without_lead(plain), base, answer, now)
+    return _placed(filled, base, now) if filled == without_lead(plain) else filled
 
 
 def _first(text: str) -> str:
@@ -86,7 +97,9 @@ def _asked_anew(rest: str, base: str, now: datetime) -> str:
 
 def _swapped(rest: str, base: str, now: datetime) -> str:
     """Return the earlier question with the time, the handle or the thing of the fragment."""
-    new, earlier = question(rest, now), question(base, now)
+    earlier = question(base, now)
+    rest = _counted_on(rest, earlier)
+    new = question(rest, now)
     if new.whens:
         base = _replaced_times(rest, base, new, earlier)
         rest = _without([(when.start, when.end) for when in new.whens], rest).strip(" ,")
@@ -97,6 +110,19 @@ def _swapped(rest: str, base: str, now: datetime) -> str:
     if any(not is_plain(word) for word in words(rest)):
         base = _replaced_thing(rest, base, question(base, now))
     return base
+
+
+def _counted_on(rest: str, earlier: Question) -> str:
+    """Return "a week later" as the day it is, counted from the day of the earlier question."""
+    found = _LATER.match(rest.strip())
+    spans = [span for when in earlier.whens for span in when.spans]
+    if found is None or not spans:
+        return rest
+    count = _COUNTS.get(found["count"].lower()) or int(found["count"])
+    days = count * (7 if found["unit"].lower() == "week" else 1)
+    forward = found["way"].lower().startswith(("later", "after"))
+    day = spans[0][0] + timedelta(days=days if forward else -days)
+    return f"on {day.day} {day:%B %Y}"
 
 
 def _without(spans: Sequence[tuple[int, int]], text: str) -> str:
@@ -111,6 +137,8 @@ def _replaced_times(rest: str, base: str, new: Question, earlier: Question) -> s
         lead = _PREPOSITION.match(rest)
         return f"{base.rstrip('?.! ')} {lead[0] if lead else ''}{said}?"
     start, end = earlier.whens[0].start, earlier.whens[-1].end
+    if _PREPOSITION.match(said) and (lead := _LAST_PREPOSITION.search(base[:start])):
+        start = lead.start()
     return base[:start] + said + base[end:]
 
 
@@ -186,6 +214,21 @@ def _filled(text: str, base: str, answer: str, now: datetime) -> str:
                 tail = "'s" if owning else " is" if word.lower.endswith("'s") else ""
                 return text[: word.start] + meant + tail + text[word.end :]
     return text
+
+
+def _placed(text: str, base: str, now: datetime) -> str:
+    """Return a question that names nothing itself, with what the earlier one named.
+
+    "How did Athletic play against Rovers?", "how many spectators were there?"
+    """
+    asked, earlier = question(text, now), question(base, now)
+    is_own = any(term.kind == "name" for term in asked.terms) or asked.authors or asked.numbers
+    named = [run for run in _runs(base, earlier) if any(
+        word.is_capital for word in words(base[slice(*run)]))]  # fmt: skip
+    if is_own or not named or not _THERE.search(text):
+        return text
+    told = " and ".join(base[slice(*run)] for run in named)
+    return f"{_THERE.sub('', text).rstrip('?.! ')} at {told}?"
 
 
 def _points_at_noun(found: list[Word], place: int) -> bool:

@@ -15,17 +15,18 @@ from dataclasses import dataclass
 from math import log
 from typing import TYPE_CHECKING, Final
 
-from gigafactory.grok import kinds, lexicon
+from gigafactory.grok import kinds, lexicon, loosely
 from gigafactory.grok.asked import measure_of
 from gigafactory.grok.deeds import is_bound, is_thing
 from gigafactory.grok.passages import Passage, has_question, passages, sentence_spans
-from gigafactory.grok.stance import denials, is_denied, is_doubtful, is_unreal
+from gigafactory.grok.stance import denials, is_denied, is_doubtful, is_only_wanted, is_unreal
 from gigafactory.grok.words import (
     alike,
     are_opposite,
     is_known,
     is_loosely,
     is_plain,
+    is_same_name,
     stem,
     stems_of,
     words,
@@ -37,7 +38,7 @@ if TYPE_CHECKING:
     from gigafactory.grok.quantities import Quantity
     from gigafactory.grok.question import Question, Term
     from gigafactory.grok.times import When
-    from gigafactory.spec.post import Hit, Post
+    from gigafactory.spec.post import Post
 
 MAX_SENTENCES: Final = 16  # of one post
 FEW_SENTENCES: Final = 3  # of one post, once very many were judged: long posts delay no answer
@@ -54,6 +55,12 @@ _GOING_ON: Final = lexicon.word_set(
 _NEEDED: Final = frozenset({"name", "noun"})
 _NEAR: Final = 3  # characters between a number and the word it belongs to
 _BY_NAME: Final = re.compile(r"\bby (?:@\w|(?:the |our |a )?[A-Z])")
+_RECURS: Final = re.compile(r"(?:\b(?:an?|every|each) \w+|days)$", re.IGNORECASE)
+_TAKES_OVER: Final = re.compile(
+    r"\b(?:(?:takes?|took|taking) over|instead|steps? in|stepped in|stands? in|stood in|replac\w+"
+    r"|substitut\w+|deputi[sz]\w+|fills? in|in (?:his|her|their) place)\b",
+    re.IGNORECASE,
+)
 _MINUTES: Final = 2  # between "at 14:02" and the time of a post that tells of it
 
 
@@ -118,10 +125,15 @@ class Evidence:
         places: dict[Term, list[int] | None] = {}
         for term in self._hardest_first:
             places[term] = self._places(term, passage)
-            if places[term] is None and term.kind in _NEEDED and not self._is_implied(term):
+            if places[term] is None and term.kind == "name" and not self._is_implied(term):
                 return 0.0, 0
         coverage = self._coverage(passage, places)
-        if coverage < MIN_COVERAGE or not _is_stated(question, passage):
+        if coverage < MIN_COVERAGE:
+            asked = {
+                one: at for one, at in places.items() if at is not None or not self._is_implied(one)
+            }
+            coverage = loosely.RANK * loosely.coverage(question, passage, asked, self._weights)
+        if not coverage or not _is_stated(question, passage):
             return 0.0, 0
         if not (_is_dated(question, passage) and _has_numbers(question, passage)):
             return 0.0, 0
@@ -172,6 +184,8 @@ class Evidence:
         missing = [term for term in asked if places[term] is None]
         if any(term.kind in _NEEDED for term in missing):
             return 0.0
+        if self.question.asked.kind == "person" and _only_names(places):
+            return 0.0
         verbs = sum(term.kind == "verb" for term in missing)
         if verbs > 1 or (verbs and not self._may_lack(passage, places)):
             return 0.0
@@ -206,6 +220,12 @@ class Evidence:
         )
 
 
+def _only_names(places: dict[Term, list[int] | None]) -> bool:
+    """Return whether of a question with other words, too, only the names are found."""
+    others = [at for term, at in places.items() if term.kind != "name"]
+    return bool(others) and all(at is None for at in others)
+
+
 def _is_exact(term: Term, passage: Passage, places: list[int] | None) -> bool:
     return any(alike(passage.words[at].stem, term.stem) for at in places or ())
 
@@ -229,7 +249,8 @@ def _is_by(post: Post, authors: tuple[str, ...]) -> bool:
 
 def _places(term: Term, passage: Passage) -> list[int] | None:
     """Return where a passage has a term; empty if the post has it elsewhere; None if nowhere."""
-    found = [at for part, ats in passage.places.items() if alike(part, term.stem) for at in ats]
+    same = is_same_name if term.kind == "name" else alike
+    found = [at for part, ats in passage.places.items() if same(part, term.stem) for at in ats]
     found += passage.joined.get(term.stem, [])
     if not found and is_known(term.stem):
         found = [at for whole, ats in passage.joined.items()
@@ -237,7 +258,7 @@ def _places(term: Term, passage: Passage) -> list[int] | None:
     if found or _has_halves(term, passage):
         return sorted(found)
     handle = passage.post.author.lower()
-    if any(alike(one, term.stem) for one in passage.context):
+    if any(same(one, term.stem) for one in passage.context):
         return []
     lower = term.text.lstrip("@").lower().replace("\u2019", "'").removesuffix("'s")
     if len(lower) > 3 and any(one in handle for one in (lower, term.stem)):
@@ -257,6 +278,8 @@ def _is_stated(question: Question, passage: Passage) -> bool:
     """Return whether a passage says it as a fact, where the question asks for one."""
     if question.wants_opinion:
         return not passage.is_asking
+    if is_only_wanted(question.text, passage):
+        return False
     if is_unreal(passage) or (question.asked.kind == "yes_no" and has_question(passage.text)):
         return False
     return question.is_modal or not is_doubtful(passage.words)
@@ -264,7 +287,8 @@ def _is_stated(question: Question, passage: Passage) -> bool:
 
 def _is_dated(question: Question, passage: Passage) -> bool:
     """Return whether a passage speaks of the times the question names, or is of them itself."""
-    return all(_is_at(asked, question, passage) for asked in question.whens)
+    met = (_is_at(asked, question, passage) for asked in question.whens)
+    return any(met) if question.is_either else all(met)
 
 
 def _is_at(asked: When, question: Question, passage: Passage) -> bool:
@@ -276,9 +300,15 @@ def _is_at(asked: When, question: Question, passage: Passage) -> bool:
     dated = [when for when in passage.whens if when.spans]
     if any(when.meets(asked) for when in dated):
         return True
+    if _RECURS.search(question.text[: asked.end]) and asked.kind == "weekday":
+        return any(when.kind == "weekday" and _weekday(when) == _weekday(asked) for when in dated)
     if question.authors and asked.covers(created):
         return True
     return not dated and asked.covers(created)
+
+
+def _weekday(when: When) -> int:
+    return when.spans[0][0].weekday()
 
 
 def _has_numbers(question: Question, passage: Passage) -> bool:
@@ -316,6 +346,8 @@ def _is_affirmed(
         for term, ats in places.items()
         if term.kind == "verb"
     ]
+    if question.asked.kind == "person" and _TAKES_OVER.search(passage.text):
+        return True
     return not any(ats and all(is_denied(passage, at) for at in ats) for ats in verbs)
 
 
@@ -336,6 +368,8 @@ def _is_one(question: Question, passage: Passage, places: dict[Term, list[int] |
     """
     if passage.sentences == 1 or question.asked.kind in {"yes_no", "open"}:
         return True
+    if passage.sentences == 2 and question.asked.kind == "reason":
+        return True  # a reason follows on what it explains without any word for it
     found = [passage.words[at].start for ats in places.values() if ats for at in ats]
     for start, end in sentence_spans(passage.text):
         part = Passage(passage.post, passage.start + start, passage.start + end, 1, False)
@@ -349,16 +383,3 @@ def _is_one(question: Question, passage: Passage, places: dict[Term, list[int] |
 def _goes_on(part: Passage) -> bool:
     said = {word.lower for word in part.words}
     return bool(said & _GOING_ON) or not any(word.stem in stems_of("VERBS") for word in part.words)
-
-
-def order(hits: Sequence[Hit], evidence: Evidence) -> list[Found]:
-    """Return the passages that answer, the best of each post, best first (newest, if asked)."""
-    question = evidence.question
-    found = [one for hit in hits if (one := evidence.best(hit.post)) is not None]
-    rank = {id(one): place for place, one in enumerate(found)}
-    if question.newest:
-        return sorted(found, key=lambda one: one.passage.post.created_at, reverse=True)
-    if question.is_present:
-        found.sort(key=lambda one: one.passage.post.created_at, reverse=True)
-        return sorted(found, key=lambda one: -round(one.score, 2))
-    return sorted(found, key=lambda one: (-round(one.score, 2), rank[id(one)]))

@@ -7,8 +7,10 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Final
 
+from gigafactory.grok import loosely
 from gigafactory.grok.doors import Draft
-from gigafactory.grok.evidence import Evidence, order
+from gigafactory.grok.evidence import Evidence
+from gigafactory.grok.ordering import order
 from gigafactory.grok.question import question as read
 
 if TYPE_CHECKING:
@@ -52,6 +54,11 @@ class Extractive:
         asked, found = evidence.question, order(hits, evidence)
         is_open = asked.asked.kind == "open"
         most, least = (MAX_REPORTS, _AS_NEAR) if is_open else (MAX_FACTS, _AS_GOOD)
+        best = max((one.score for one in found), default=0.0)
+        if best <= loosely.RANK or (asked.newest and not is_open):
+            most, least = 1, _AS_GOOD
+        if asked.is_either:
+            most, least = MAX_FACTS, _AS_NEAR
         for one in as_good(found, least)[:most]:
             yield Draft(one.passage.text, one.passage.post.key)
 

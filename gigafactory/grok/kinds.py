@@ -11,7 +11,16 @@ from typing import TYPE_CHECKING, Final
 
 from gigafactory.grok import lexicon, named
 from gigafactory.grok.named import is_asked_word
-from gigafactory.grok.words import Word, alike, is_plain, stem, stems_of, words
+from gigafactory.grok.words import (
+    Word,
+    alike,
+    is_plain,
+    is_related,
+    members_of,
+    stem,
+    stems_of,
+    words,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -29,6 +38,8 @@ _REASON: Final = re.compile(
     r"|in order to|so|in (?:memory|honou?r|support|protest|response|light|view) of"
     r"|on account of|to (?:avoid|prevent|allow|make|let|protect|save"
     r"|reduce|raise|help|fix|repair|celebrate|mark|protest|replace|give|keep|stop|ensure)"
+    r"|(?:was|were|been|got|is|are) (?:cut|hit|damaged|broken|struck|severed|destroyed|flooded"
+    r"|blocked|hacked|attacked|stolen|knocked \w+|delayed|overloaded|overwhelmed) by"
     r"|amid|failed?|failure|error|died|killed|exception|out of memory|root cause)\b",
     re.IGNORECASE,
 )
@@ -71,13 +82,19 @@ _DIMENSIONS: Final = {
     "depth": lexicon.word_set("deep depth below"),
     "width": lexicon.word_set("wide width across broad"),
 }
+_LEVELS: Final = frozenset({"percent", "money", "temperature"})  # high, without a height
 _MEASURED: Final = {
     "money": {"money"}, "percent": {"percent"}, "duration": {"duration"}, "mass": {"mass"},
     "length": {"length", "duration"}, "extent": {"length", "duration"}, "height": {"length"},
     "depth": {"length"}, "width": {"length"}, "speed": {"speed", "duration"},
     "size": {"area", "length", "volume", "bytes", "mass", "power"},
+    "nearness": {"length"}, "metres": {"length"}, "price": {"money", "percent"},
+    "lateness": {"duration"},
     "temperature": {"temperature"}, "score": {"score"}, "version": {"version"},
 }  # fmt: skip
+
+
+_NUMERIC: Final = frozenset({*_MEASURED, "number", "count"})
 
 
 def bears(question: Question, passage: Passage) -> bool:
@@ -85,7 +102,18 @@ def bears(question: Question, passage: Passage) -> bool:
     kind = question.asked.kind
     if kind == "yes_no":
         return True
+    if kind in _NUMERIC and not _is_qualified(question, passage):
+        return False
     return _TESTS.get(kind, _is_new)(question, passage)
+
+
+def _is_qualified(question: Question, passage: Passage) -> bool:
+    """Return whether the number is the one meant: a final loss, an average price, a top speed."""
+    asked = {word.lower for word in words(question.text)} & set(lexicon.QUALIFIERS)
+    if any(one.kind == "score" for one in passage.numbers):
+        return True
+    said = {word.lower for word in passage.words} | {word.stem for word in passage.words}
+    return all(said & {one, *lexicon.QUALIFIERS[one].split()} for one in asked)
 
 
 def _count(question: Question, passage: Passage) -> bool:
@@ -93,13 +121,17 @@ def _count(question: Question, passage: Passage) -> bool:
     found = passage.words
     counted = [
         place for place, word in enumerate(found)
-        if any(alike(part, one) for part in word.parts for one in question.asked.target)
+        if any(is_related(part, one) or alike(part, one)
+               for part in word.parts for one in question.asked.target)
     ]  # fmt: skip
     if not counted and question.asked.target and not _is_generic(question.asked.target[0]):
         return False
     places = counted or _matched(question, found)
     for number in passage.numbers:
-        if number.kind in {"plain", "length"} and not _is_asked_number(question, number):
+        is_bare = number.kind == "plain" or (
+            number.kind == "length" and number.written.lower().endswith("m")
+        )
+        if is_bare and not _is_asked_number(question, number):
             at = _index(found, number.start)
             if any(_is_near(passage, at, place) for place in places):
                 return True
@@ -138,10 +170,16 @@ def _is_asked_number(question: Question, number: Quantity) -> bool:
 def _measure(question: Question, passage: Passage) -> bool:
     kinds = _MEASURED[question.asked.kind]
     said = _DIMENSIONS.get(question.asked.kind, frozenset())
+    if question.asked.kind == "height" and any(
+        one.kind in _LEVELS and not _is_asked_number(question, one) for one in passage.numbers
+    ):
+        return True
     if said and not said & {word.lower for word in passage.words}:
         return False
     if any(one.kind in kinds and not _is_asked_number(question, one) for one in passage.numbers):
         return True
+    if question.asked.kind == "lateness":
+        return any(one.minute is not None for one in passage.whens)
     if question.asked.kind in {"duration", "extent"}:
         return bool(
             re.search(
@@ -193,15 +231,20 @@ def _is_aside(text: str, number: Quantity) -> bool:
 
 def _reason(question: Question, passage: Passage) -> bool:
     text = passage.text
-    if _REASON.search(text):
+    if any(_is_own(question, one.group()) for one in _REASON.finditer(text)):
         return True
-    faults = stems_of("FAULTS")
+    faults = stems_of("FAULTS") | members_of("illness") | members_of("injury")
     if any(word.stem in faults and not is_asked_word(question, word) for word in passage.words):
         return True
     if _explains(question, passage):
         return True
     starts = {when.start for when in passage.whens} | {one.start for one in passage.numbers}
     return any(found.end() not in starts for found in _LED_REASON.finditer(text))
+
+
+def _is_own(question: Question, said: str) -> bool:
+    """Return whether a word of reasons is the passage's own: why it failed is not "it failed"."""
+    return not any(is_asked_word(question, word) for word in words(said))
 
 
 def _explains(question: Question, passage: Passage) -> bool:
@@ -236,9 +279,15 @@ def _is_new(question: Question, passage: Passage) -> bool:
                and stem(word.text) not in stems_of("LIGHT") for word in passage.words)  # fmt: skip
 
 
+def _result(_: Question, passage: Passage) -> bool:
+    """Return whether a score is told, or who won, lost or drew."""
+    stems = {word.stem for word in passage.words}
+    return any(one.kind == "score" for one in passage.numbers) or bool(stems & stems_of("RESULTS"))
+
+
 _TESTS: Final[dict[str, Callable[[Question, Passage], bool]]] = {
     "person": named.has_person, "place": named.has_place, "name": named.has_name,
-    "count": _count, "number": _number, "time": _time, "reason": _reason, "age": _age,
-    "frequency": _frequency, "colour": _colour, "url": _url,
+    "count": _count, "result": _result, "number": _number, "time": _time, "reason": _reason,
+    "age": _age, "frequency": _frequency, "colour": _colour, "url": _url,
     **dict.fromkeys(_GRAINS, _time), **dict.fromkeys(_MEASURED, _measure),
 }  # fmt: skip

@@ -144,9 +144,11 @@ IMPLIED: Final = {
     "count": "there exist contain have hold count",
     "reason": "happen cause", "name": "call name", "person": "be",
     "clock": "take happen hold", "day": "take happen hold", "age": "turn be get",
-    "open": "happen go say announce mention report tell think state post write share claim do",
+    "open": "become happen go say announce mention report tell think state post write share claim"
+            " do",
     "temperature": "reach hit record measure get", "speed": "reach hit go travel",
     "number": "reach hit record measure get", "length": "reach measure stretch run",
+    "result": "match game fixture play end finish go do turn happen result", "price": "cost pay be",
     "mass": "weigh", "score": "end finish be", "percent": "reach hit", "frequency": "run go happen",
 }  # fmt: skip
 # Words that may begin a question before it asks.
@@ -160,15 +162,16 @@ LEADS: Final = (
 )
 # Words that say little of which thing is meant: missing them in a post costs little.
 LIGHT: Final = word_set(
-    """longer new old big biggest large largest small smallest main major local current currently
-    recent whole entire total overall official officially different various other certain special
-    own exact first next last upcoming planned plan people person persons man men woman
-    women thing things kind sort type way time times place part side area group member
-    members number amount name named call called work use used make made take taken give
-    given happen happened expect expected come came comes ready available set due supposed
-    able want wants need needs involve involved include includes available originally
-    finally eventually already later earlier ago far long soon back away today user users
-    account accounts event events news update updates information info detail details word
+    """instead little young nice great famous beloved so-called alleged entirely one ones longer new
+    old big biggest large largest small smallest main major local current currently recent
+    whole entire total overall official officially different various other certain special own
+    exact first next last upcoming planned plan people person persons man men woman women
+    thing things kind sort type way time times place part side area group member members
+    number amount name named call called work use used make made take taken give given happen
+    happened expect expected come came comes ready available set due supposed able want wants
+    need needs involve involved include includes available originally finally eventually
+    already later earlier ago far long soon away today user users account accounts event
+    events news update updates information info detail details word
     """
 )
 NEGATIONS: Final = word_set(
@@ -202,6 +205,7 @@ HEARSAY: Final = word_set(
 )
 DOUBTS: Final = word_set("may might could maybe perhaps possibly probably likely")
 UNREAL: Final = (
+    r"^\W*heard:?\b", r"\bhave you heard\b", r"\bword is\b", r"\bthey are hiding\b",
     r"\bif (?:only|i|we|you|they|he|she|it|the|this|that|there|a|an|my|our|your|someone|anyone)\b",
     r"\bimagine\b", r"\bsuppose\b", r"\bwhat if\b", r"\bi (?:so )?(?:wish|hope|dream|bet|guess)\b",
     r"\b(?:wish|hoping|hopefully|fingers crossed)\b", r"\bwould (?:be|have|love|like|make)\b",
@@ -212,12 +216,25 @@ UNREAL: Final = (
     r"\b(?:someone|somebody|a friend|people|they|everyone|some) (?:says?|said|told|keep saying)\b",
     r"\b(?:heard|hear|hearing) (?:that|from|about)\b", r"\bbig if true\b",
     r"\bin my opinion\b", r"\bimo\b", r"\bimho\b", r"\bfeels? like\b", r"\bpetition\b",
-    r"\b(?:still |remains |is |are |yet )?(?:unknown|unclear|undecided|tba|tbc)\b",
+    r"\b(?:still |remains |is |are |yet )?(?:unknown|unclear|undecided(?!\W+\d)|tba|tbc)\b",
     r"\bnot (?:yet )?(?:known|decided|clear|sure)\b", r"\bto be (?:announced|confirmed|decided)\b",
     r"\bwon(?:'|\u2019)?t be surprised\b", r"\b(?:debunk|hoax|satire|parody|joking|jk|april fool)",
 )  # fmt: skip
 # Stems that only look as if they were made from a shorter one.
 ROOTS: Final = word_set("counter corner former master signal number letter matter poster")
+# Which number of several is meant; each with the words that say the same.
+QUALIFIERS: Final = {
+    "final": "end ended finish finished last result concluded done",
+    "top": "maximum max fastest peak record highest up limit", "average": "mean typical per",
+    "mean": "average", "median": "median", "maximum": "max most peak top limit up highest cap",
+    "minimum": "min least lowest from", "peak": "maximum max highest record top",
+}  # fmt: skip
+# Words by which a name is given.
+NAMING: Final = word_set(
+    """call name dub christen baptise baptize nickname title rename entitle pen known meet
+    introduce welcome voted"""
+)
+RESULTS: Final = word_set("win lose draw beat defeat thrash edge tie overcome triumph rout")
 # Measures a question may ask by name, and the kind of thing that answers.
 MEASURES: Final = {
     "money": """price cost fee fare salary wage budget fine prize rent charge revenue profit funding
@@ -308,6 +325,22 @@ IRREGULAR: Final = {
     men:man women:woman children:child people:person feet:foot teeth:tooth mice:mouse geese:goose
     lives:life wives:wife knives:knife wolves:wolf leaves:leave died:die dying:die dead:die
     oxen:ox thieves:thief bigger:big larger:large better:good best:best worse:bad geneva:geneva
+    wien:vienna münchen:munich köln:cologne genève:geneva genf:geneva roma:rome
+    milano:milan københavn:copenhagen köpenhamn:copenhagen kopenhagen:copenhagen praha:prague
+    prag:prague lisboa:lisbon bruxelles:brussels brüssel:brussels brussel:brussels
+    warszawa:warsaw moskau:moscow venezia:venice venedig:venice firenze:florence torino:turin
+    napoli:naples zürich:zurich göteborg:gothenburg antwerpen:antwerp sevilla:seville
+    brought:bring hung:hang swung:swing spun:spin slid:slide sped:speed bound:bind clung:cling
+    crept:creep flung:fling knelt:kneel leapt:leap sewn:sew shrank:shrink shrunk:shrink slain:slay
+    sown:sow spat:spit sprang:spring sprung:spring stung:sting stank:stink swore:swear sworn:swear
+    wept:weep wove:weave woven:weave wrung:wring bent:bend blew:blow blown:blow borne:bear
+    bore:bear drank:drink drunk:drink fled:flee forbidden:forbid forgave:forgive forgiven:forgive
+    ground:ground hidden:hide hurt:hurt shod:shoe stricken:strike strove:strive trod:tread
+    undone:undo undertook:undertake understood:understand upheld:uphold
+    arose:arise arisen:arise awoke:awake befell:befall bade:bid heaviest:heavy lightest:light
+    closest:close nearest:near farthest:far furthest:far highest:high lowest:low longest:long
+    shortest:short fastest:fast slowest:slow oldest:old youngest:young newest:new cheapest:cheap
+    dearest:dear deepest:deep warmest:warm coldest:cold hottest:hot strongest:strong
     opened:open opening:open programme:program colour:color centre:center theatre:theater
     harbour:harbor neighbour:neighbor labour:labor favourite:favorite tyre:tire kerb:curb
     grey:gray cancelled:cancel cancellation:cancel cancels:cancel"""

@@ -11,8 +11,9 @@ from typing import TYPE_CHECKING, Final, Protocol
 
 from gigafactory.errors import GigafactoryError
 from gigafactory.grok.doors import Draft
-from gigafactory.grok.evidence import Evidence, order
+from gigafactory.grok.evidence import Evidence
 from gigafactory.grok.extractive import as_good
+from gigafactory.grok.ordering import order
 from gigafactory.grok.plain import plain
 from gigafactory.grok.question import question as read
 

@@ -92,19 +92,41 @@ def _starts_name(found: list[Word], place: int) -> bool:
     return does or following.lower in lexicon.AUXILIARY
 
 
-def has_person(question: Question, passage: Passage) -> bool:
-    """Return whether someone is named, by name, handle, office or as the author himself."""
+def people(question: Question, passage: Passage) -> Iterator[Word]:
+    """Yield the names of a passage that are no place's, no office's, and not the question's."""
     found = passage.words
     place_of = {id(word): place for place, word in enumerate(found)}
     for word in names(passage):
-        place = place_of[id(word)]
-        led = place and found[place - 1].lower in _BEFORE_PLACES - {"by", "to", "from"}
-        if not led and not is_asked_word(question, word):
-            return True
-    lower = {word.lower for word in found}
-    if _SELF & lower:
+        first = place_of[id(word)]
+        while first and found[first - 1].is_capital and _is_inside(passage, first):
+            first -= 1
+        led = first and found[first - 1].lower in _BEFORE_PLACES - {"by", "to", "from"}
+        if not led and not is_asked_word(question, word) and not _is_office(question, found, word):
+            yield word
+
+
+def _is_office(question: Question, found: list[Word], word: Word) -> bool:
+    """Return whether it is the office of someone the question names: "Coach Radek Blaha"."""
+    at = found.index(word)
+    return (
+        (word.lower in lexicon.ROLES or is_known(word.stem))
+        and at + 1 < len(found)
+        and found[at + 1].is_capital
+        and is_asked_word(question, found[at + 1])
+    )
+
+
+def has_person(question: Question, passage: Passage) -> bool:
+    """Return whether someone is named, by name, handle, office or as the author himself."""
+    found = passage.words
+    if any(True for _ in people(question, passage)) or _SELF & {word.lower for word in found}:
         return True
-    return any(word.lower in lexicon.ROLES and not is_asked_word(question, word) for word in found)
+    return any(
+        word.lower in lexicon.ROLES
+        and not is_asked_word(question, word)
+        and not _is_office(question, found, word)
+        for word in found
+    )
 
 
 def has_place(question: Question, passage: Passage) -> bool:
@@ -154,8 +176,16 @@ def _is_about(question: Question, passage: Passage, word: Word) -> bool:
 
 
 def has_name(question: Question, passage: Passage) -> bool:
-    """Return whether something new is named: "which line" by "the Green Line", "line 4"."""
+    """Return whether something new is named: "which line" by "the Green Line", "line 4".
+
+    Where the name itself is asked for, the passage must say that it is one: "is called Pepper".
+    """
+    is_given = question.asked.target in {(), ("name",)}
+    if is_given and not any(word.stem in stems_of("NAMING") for word in passage.words):
+        return False
     if any(not is_asked_word(question, word) for word in names(passage)):
+        return True
+    if is_given and re.search(r":\s*[A-Z]\w+", passage.text):
         return True
     if re.search(r"[\"“”«][^\"“”»]{2,80}[\"”»]", passage.text):
         return True

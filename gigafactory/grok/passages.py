@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Final
 from gigafactory.grok import lexicon
 from gigafactory.grok.quantities import Quantity, quantities
 from gigafactory.grok.times import When, times
+from gigafactory.grok.tongues import englished
 from gigafactory.grok.words import Word, split_handle, stem, words
 
 if TYPE_CHECKING:
@@ -81,7 +82,7 @@ class Passage:
     @cached_property
     def whens(self) -> list[When]:
         """The times it names, as its author meant them."""
-        return times(self.text, self.post.created_at)
+        return times(englished(self.text, self.post.lang), self.post.created_at)
 
     @cached_property
     def numbers(self) -> list[Quantity]:

@@ -69,6 +69,10 @@ _MEASURES: Final[dict[str, dict[float, str]]] = {
         0.3048: "feet|ft|foot",
         0.0254: "inches|inch",
         0.9144: "yards",
+        1852.0: "nautical miles|nautical mile",
+        1.495978707e11: "astronomical units|astronomical unit|au",
+        9.4607e15: "light-years|light years|light-year|light year",
+        3.844e8: "lunar distances|lunar distance",
     },
     "mass": {
         1: "kg|kilos|kilograms|kilo",
@@ -78,7 +82,9 @@ _MEASURES: Final[dict[str, dict[float, str]]] = {
         6.35: "stone",
     },
     "money": {
-        1: "pounds|dollars|dollar|usd|euros|euro|eur|gbp|quid|yen|kronor|francs|crowns",
+        1: "pounds|dollars|dollar|usd|euros|euro|eur|gbp|quid|yen|kronor|kroner|krone|"
+        "krona|kr|francs|franc|crowns|crown|pound|chf|rupees|rupee|pesos|peso|yuan|"
+        "won|zloty|lira|dirhams|rand|reais|shekels|roubles|rubles|forints",
         0.01: "cents|pence|p",
     },
     "temperature": {

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import difflib
 import re
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Final
 
@@ -81,6 +81,57 @@ def parse(text: str, now: datetime, *, limit: int = 10, as_of: datetime | None =
         sources=tuple(read.sources), since=since, until=until, langs=tuple(read.langs),
         as_of=read.times.get("as-of", as_of), newest_first=newest_first, limit=limit,
     )  # fmt: skip
+
+
+def split(text: str, now: datetime) -> tuple[str, Query, list[str]]:
+    """Return a question without its filters, the filters, and notes on those that cannot be read.
+
+    >>> text, given, _ = split("who won? from:@ada", datetime(2026, 11, 20, tzinfo=UTC))
+    >>> text, given.authors
+    ('who won?', ('ada',))
+    """
+    if not any(match and match[2].lower().replace("_", "-") in FILTERS
+               for match in map(_FILTER.fullmatch, text.split())):  # fmt: skip
+        return text, Query(), []
+    read = _Read()
+    notes: list[str] = []
+    for token in _TOKEN.findall(text):
+        try:
+            _take(read, token, now)
+        except SpecError as error:
+            notes.append(f"a filter was left out: {error}")
+    since, until = read.times.get("since"), read.times.get("until")
+    return " ".join(read.words), Query(
+        authors=tuple(read.authors), excluded_authors=tuple(read.excluded_authors),
+        sources=tuple(read.sources), since=since, until=until, langs=tuple(read.langs),
+        as_of=read.times.get("as-of"),
+    ), notes  # fmt: skip
+
+
+def narrowed(query: Query, given: Query) -> Query:
+    """Return a query that keeps the filters of both: what a caller allows is never widened.
+
+    Where they allow no author in common, nobody's posts are left; sources and languages that
+    share none stay as the first has them.
+    """
+    authors, excluded = _shared(query.authors, given.authors), given.excluded_authors
+    if query.authors and given.authors and not authors:
+        excluded = (*excluded, *query.authors)
+    return replace(
+        query,
+        authors=authors or query.authors,
+        excluded_authors=(*query.excluded_authors, *excluded),
+        sources=_shared(query.sources, given.sources) or query.sources,
+        langs=_shared(query.langs, given.langs) or query.langs,
+        since=max(filter(None, (query.since, given.since)), default=None),
+        until=min(filter(None, (query.until, given.until)), default=None),
+        as_of=min(filter(None, (query.as_of, given.as_of)), default=None),
+    )
+
+
+def _shared(allowed: tuple[str, ...], asked: tuple[str, ...]) -> tuple[str, ...]:
+    lower = {one.lower() for one in allowed}
+    return tuple(one for one in asked if not lower or one.lower() in lower)
 
 
 def written(query: Query) -> str:

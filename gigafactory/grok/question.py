@@ -27,6 +27,12 @@ _NEWEST: Final = re.compile(
     r"|so far|breaking|up to date|current)\b",
     re.IGNORECASE,
 )
+_FILLER: Final = re.compile(
+    r"\b(?:these days|nowadays|at all|at present|presently|by now|in total|in all|all in all"
+    r"|in the end|for sure|of course|by the way|altogether|at this point|this time|or so|in fact"
+    r"|after all|for now|until now|to date|thus far|as well|at last|all told|on earth)\b",
+    re.IGNORECASE,
+)
 _BY: Final = re.compile(
     r"\b(?:from|by|according to|per|via)\s+(@\w[\w.\-]*(?:@[\w.\-]+)?)", re.IGNORECASE
 )
@@ -37,6 +43,9 @@ _MODAL: Final = re.compile(
     re.IGNORECASE,
 )
 _ARTICLES: Final = lexicon.word_set("the a an this that these those our your my his her its their")
+_ABLE: Final = frozenset({"can", "could", "may"})
+_USERS: Final = lexicon.word_set("i we you one people visitors residents anyone drivers hikers")
+_PARTICLES: Final = lexicon.word_set("up off out down over back away")
 _PREPOSITIONS: Final = lexicon.word_set("of in on at for about from by with near during")
 
 
@@ -70,6 +79,7 @@ class Question:
         is_negated: It asks why or whether something is not so.
         is_present: It asks how things stand: of what answers equally well, the newest does best.
         is_modal: It asks what may come, so that "may" and "likely" answer.
+        is_either: It names several times, each of which answers: "on 2 May and on 5 May".
         wants_opinion: It asks what someone thinks, hopes or has heard.
     """
 
@@ -83,6 +93,7 @@ class Question:
     is_negated: bool
     is_present: bool
     is_modal: bool
+    is_either: bool
     wants_opinion: bool
 
     @property
@@ -102,15 +113,27 @@ def question(text: str, now: datetime) -> Question:
     return Question(
         text=plain,
         asked=kind,
-        terms=tuple(_terms(found, kind, whens, authors)),
-        numbers=tuple(quantities(plain, whens)),
+        terms=tuple(_terms(plain, found, kind, whens, authors)),
+        numbers=tuple(one for one in quantities(plain, whens) if one.written.lower() != "one"),
         whens=whens,
         authors=authors,
         newest=bool(_NEWEST.search(plain)),
         is_negated=bool(lower & (lexicon.NEGATIONS - {"no", "fails", "failed"})),
         is_present=bool(_PRESENT.search(plain)),
         is_modal=bool(_MODAL.search(plain)),
+        is_either=_is_either(plain, whens),
         wants_opinion=bool(lower & lexicon.OPINION) or "think" in {w.stem for w in found},
+    )
+
+
+def _is_either(plain: str, whens: tuple[When, ...]) -> bool:
+    """Return whether "and" or "or" joins the times of a question."""
+    return any(
+        re.fullmatch(
+            r",? (?:and|or)(?: (?:again|also|then))?(?: (?:on|at|in))? ",
+            plain[one.end : other.start],
+        )
+        for one, other in pairwise(whens)
     )
 
 
@@ -136,9 +159,11 @@ def _authors(plain: str, found: list[Word]) -> tuple[str, ...]:
 
 
 def _terms(
-    found: list[Word], kind: Asked, whens: tuple[When, ...], authors: tuple[str, ...]
+    plain: str, found: list[Word], kind: Asked, whens: tuple[When, ...], authors: tuple[str, ...]
 ) -> list[Term]:
     timed = [(when.start, when.end) for when in whens]
+    timed += [one.span() for one in (*_NEWEST.finditer(plain), *_FILLER.finditer(plain))]
+    timed += [(one.start, one.end) for one in quantities(plain, whens) if one.kind == "ordinal"]
     titled = _is_titled(found)
     terms: dict[str, Term] = {}
     joined = _compounds(found)
@@ -152,7 +177,12 @@ def _terms(
             continue
         if word.kind == "handle" and word.text.lstrip("@").lower() in authors:
             continue
+        if authors and word.lower in lexicon.SPEECH:
+            continue
         is_noun = _is_led(found, place)
+        if _is_usage(found, place):
+            terms.setdefault(word.stem, Term(word.text, word.stem, word.parts, "light"))
+            continue
         is_name = _is_name(word, place, titled) or _is_run(found, place)
         of = "name" if is_name else _class(word, is_noun, bool(authors), kind.kind)
         term = Term(word.text, word.stem, word.parts, of)
@@ -165,7 +195,8 @@ def _compounds(found: list[Word]) -> dict[int, str]:
     joined: dict[int, str] = {}
     for place, (one, other) in enumerate(pairwise(found)):
         whole = stem(one.stem + other.text)
-        if one.kind == other.kind == "word" and not is_plain(one) and is_known(whole):
+        joins = not is_plain(other) or other.lower in _PARTICLES
+        if one.kind == other.kind == "word" and not is_plain(one) and joins and is_known(whole):
             joined |= {place: whole, place + 1: ""}
     return joined
 
@@ -190,6 +221,15 @@ def _is_led(found: list[Word], place: int) -> bool:
         return is_article
     # "is the pool in Leith open": behind the name of a place the verb may follow.
     return not (first < place == last and found[place - 1].is_capital)
+
+
+def _is_usage(found: list[Word], place: int) -> bool:
+    """Return whether a verb only says that something can be used: "when can I walk on..."."""
+    lower = [word.lower for word in found[max(0, place - 2) : place + 1]]
+    if len(lower) > 1 and lower[-2] in _ABLE and lower[-1] in _USERS:
+        return True  # the user, too
+    is_able = len(lower) > 2 and lower[0] in _ABLE and lower[1] in _USERS
+    return is_able and not found[place].is_capital
 
 
 def _is_titled(found: list[Word]) -> bool:

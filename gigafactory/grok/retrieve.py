@@ -38,6 +38,8 @@ def searches(question: Question, within: Query) -> list[Query]:
     base = replace(base, newest_first=question.newest or not given)
     found = [base]
     more = [other for term in question.terms for other in _like(term.stem)]
+    if base.newest_first and given:
+        found.append(replace(base, newest_first=False))
     if more:
         found.append(replace(base, words=" ".join([*given, *more])))
     if span := _span(question, within):
@@ -85,20 +87,3 @@ def retrieve(feed: Searchable, queries: Iterable[Query]) -> list[Hit]:
             posts[hit.post.key] = hit.post
     ordered = sorted(posts, key=lambda key: (-scores[key], key))
     return [Hit(post=posts[key], score=scores[key]) for key in ordered[:DEPTH]]
-
-
-def written(query: Query) -> str:
-    """Return a search in the query syntax, as people would type it."""
-    parts = [query.words, *(f"from:@{one}" for one in query.authors)]
-    parts += [f"-from:@{one}" for one in query.excluded_authors]
-    parts += [f"source:{one}" for one in query.sources]
-    parts += [f"lang:{one}" for one in query.langs]
-    for name in ("since", "until", "as_of"):
-        moment = getattr(query, name)
-        if moment is not None:
-            parts.append(f"{name.replace('_', '-')}:{_moment(moment)}")
-    return " ".join(part for part in parts if part)
-
-
-def _moment(moment: datetime) -> str:
-    return moment.strftime("%Y-%m-%dT%H:%M:%SZ")

@@ -15,6 +15,16 @@ if TYPE_CHECKING:
     from gigafactory.grok.words import Word
 
 _UNREAL: Final = re.compile("|".join(lexicon.UNREAL), re.IGNORECASE)
+_DEMAND: Final = re.compile(
+    r"\b(?:(?:we|they|i|unions?|workers?|residents|fans)"
+    r" (?:ask|call|fight|push|hope|campaign)s? for"
+    r"|demand(?:s|ed|ing) (?:an?|the|more|better|that|\d)"
+    r"|(?:is|are|was|were) (?:asking|calling|pushing) for)\b",
+    re.IGNORECASE,
+)
+_WANTING: Final = re.compile(
+    r"\b(?:ask|call|demand|want|fight|push|hope|campaign|seek|claim)(?:s|ed|ing)?\b", re.IGNORECASE
+)
 _REACH: Final = 3  # words between "not" and what it denies
 _UNTIL: Final = re.compile(r"\b(?:until|till|before|only)\b", re.IGNORECASE)
 
@@ -24,6 +34,11 @@ def is_unreal(passage: Passage) -> bool:
     if passage.is_asking or _UNREAL.search(passage.text.replace("\u2019", "'")):
         return True
     return is_hearsay(passage.post.text[:MAX_READ_CHARS])
+
+
+def is_only_wanted(asked: str, passage: Passage) -> bool:
+    """Return whether a passage tells what someone demands, and the question asks what is."""
+    return bool(_DEMAND.search(passage.text)) and not _WANTING.search(asked)
 
 
 def is_hearsay(text: str) -> bool:

@@ -138,14 +138,19 @@ def root(stemmed: str) -> str:
     return cut if len(cut) >= _MIN_ROOT_CHARS else stemmed
 
 
-@cache
-def _groups() -> dict[str, frozenset[int]]:
-    """Return the groups of like meaning each stem is in."""
+def _numbered(*names: str) -> dict[str, frozenset[int]]:
+    """Return in which lines of some lists of words each stem stands."""
     found: dict[str, set[int]] = {}
-    for number, line in enumerate(lexicon.lines("synonyms")):
+    for number, line in enumerate(one for name in names for one in lexicon.lines(name)):
         for member in line.split():
             found.setdefault(stem(member), set()).add(number)
     return {member: frozenset(numbers) for member, numbers in found.items()}
+
+
+@cache
+def _groups() -> dict[str, frozenset[int]]:
+    """Return the groups of like meaning each stem is in."""
+    return _numbered("synonyms")
 
 
 def is_known(stemmed: str) -> bool:
@@ -177,13 +182,69 @@ def alike(one: str, other: str) -> bool:
     return bool(_groups().get(one, frozenset()) & _groups().get(other, frozenset()))
 
 
+@lru_cache(maxsize=65536)
+def is_same_name(one: str, other: str) -> bool:
+    """Return whether two stems may be the same name: no other word of like meaning is."""
+    return one == other or (not (one.isdigit() or other.isdigit()) and root(one) == root(other))
+
+
+@cache
+def _fields() -> dict[str, frozenset[int]]:
+    """Return the fields each stem is of: related words, synonyms, classes of verbs."""
+    return _numbered("related", "synonyms", "verb_classes")
+
+
+@lru_cache(maxsize=65536)
+def is_related(one: str, other: str) -> bool:
+    """Return whether two stems are of one field, so that either may tell of the same thing."""
+    if one == other:
+        return True
+    return bool(_fields().get(one, frozenset()) & _fields().get(other, frozenset()))
+
+
+@cache
+def _members() -> dict[str, frozenset[str]]:
+    found: dict[str, frozenset[str]] = {}
+    for line in lexicon.lines("kinds"):
+        kind, _, members = line.partition(":")
+        found[stem(kind)] = frozenset(stem(one) for one in members.split())
+    return found
+
+
+def members_of(stemmed: str) -> frozenset[str]:
+    """Return the stems of things of a kind: "crane" of "bird"."""
+    return _members().get(stemmed, frozenset())
+
+
+@cache
+def _tongues() -> dict[str, frozenset[int]]:
+    return _numbered("tongues")
+
+
+@lru_cache(maxsize=65536)
+def is_translation(one: str, other: str) -> bool:
+    """Return whether a stem of another language means what an English one does."""
+    return bool(_tongues().get(one, frozenset()) & _tongues().get(other, frozenset()))
+
+
+@cache
+def _contrasts() -> dict[str, frozenset[str]]:
+    found: dict[str, set[str]] = {}
+    for line in lexicon.lines("contrasts"):
+        members = {stem(one) for one in line.split()}
+        for member in members:
+            found.setdefault(member, set()).update(members - {member})
+    return {member: frozenset(others) for member, others in found.items()}
+
+
+def in_contrast(stemmed: str) -> frozenset[str]:
+    """Return the stems of the same kind that are not the same: "library" beside "museum"."""
+    return _contrasts().get(stemmed, frozenset())
+
+
 @cache
 def _classes() -> dict[str, frozenset[int]]:
-    found: dict[str, set[int]] = {}
-    for number, line in enumerate(lexicon.lines("verb_classes")):
-        for member in line.split():
-            found.setdefault(stem(member), set()).add(number)
-    return {member: frozenset(numbers) for member, numbers in found.items()}
+    return _numbered("verb_classes")
 
 
 @lru_cache(maxsize=65536)

@@ -14,7 +14,8 @@ from typing import Any
 import pytest
 
 from gigafactory.grok.answering import Answering
-from gigafactory.grok.evidence import Evidence, order
+from gigafactory.grok.evidence import Evidence
+from gigafactory.grok.ordering import order
 from gigafactory.grok.question import question
 from gigafactory.grok.retrieve import DEPTH
 from gigafactory.spec.answer import Sentence

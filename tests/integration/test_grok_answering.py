@@ -235,7 +235,7 @@ def test_a_follow_up_is_answered_and_its_reading_is_shown() -> None:
 
 def test_what_was_searched_is_told_in_the_query_syntax() -> None:
     answer = asked(feed_of(FACT), "What did @user0 say about the Tay bridge?")
-    assert answer.searches[0] == "say Tay bridge from:@user0"
+    assert answer.searches[0] == "Tay bridge from:@user0"
 
 
 def test_re_ranking_decides_which_of_equals_comes_first() -> None:

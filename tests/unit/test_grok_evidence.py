@@ -141,8 +141,14 @@ def test_another_run_is_another_thing() -> None:
     assert not answers("What was the loss of run large?", RUN)
 
 
-@pytest.mark.parametrize("name", ["small", "second", "third", "fourth", "fifth", "sixth"])
-def test_development_questions_are_answered_from_the_right_posts(name: str) -> None:
+ONCE = ("small", "second", "third", "fourth", "fifth", "sixth")
+FLOORS = [*((name, 0.97, 0.85, 0.9) for name in ONCE), ("seventh", 0.94, 0.74, 0.95)]
+
+
+@pytest.mark.parametrize(("name", "precision", "recall", "silence"), FLOORS)
+def test_development_questions_are_answered_from_the_right_posts(
+    name: str, precision: float, recall: float, silence: float
+) -> None:
     feed, questions = made(name)
     answering = Answering(feed, lambda: NOW)
     cited = right = found = kept_quiet = 0
@@ -153,6 +159,6 @@ def test_development_questions_are_answered_from_the_right_posts(name: str) -> N
         found += bool(ids & set(one.gold))
         kept_quiet += not (ids or one.gold)
     answerable = sum(bool(one.gold) for one in questions)
-    assert right >= 0.97 * cited
-    assert found >= 0.85 * answerable
-    assert kept_quiet >= 0.9 * (len(questions) - answerable)
+    assert right >= precision * cited
+    assert found >= recall * answerable
+    assert kept_quiet >= silence * (len(questions) - answerable)

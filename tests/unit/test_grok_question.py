@@ -7,8 +7,9 @@ from datetime import UTC, datetime, timedelta
 import pytest
 
 from gigafactory.grok.quantities import quantities
+from gigafactory.grok.query import written
 from gigafactory.grok.question import Question, question
-from gigafactory.grok.retrieve import searches, written
+from gigafactory.grok.retrieve import searches
 from gigafactory.grok.times import times
 from gigafactory.grok.words import alike, are_opposite, stem
 from gigafactory.spec.post import Query
@@ -153,4 +154,4 @@ def test_posts_of_an_excluded_handle_are_not_searched_at_all() -> None:
 
 def test_a_search_is_written_as_people_would_type_it() -> None:
     query = Query(words="night train", authors=("a",), since=NOW)
-    assert written(query) == "night train from:@a since:2026-03-12T15:00:00Z"
+    assert written(query) == "night train from:@a since:2026-03-12T15:00:00+00:00"

@@ -1,0 +1,85 @@
+"""The examination of the answering, posts quoted: right citations, answers found, abstentions.
+
+The feed is loaded once by the program itself, into a folder of its own. The floors stand a little
+below what was reached, so that a change that makes answers worse is noticed. With
+GIGAFACTORY_REGENERATE=1 the tables go to docs/explanation.
+"""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Final
+
+import pytest
+
+from gigafactory.catalog.files import write_whole
+from gigafactory.grok.answering import Answering
+from gigafactory.grok.feed import Feed
+from gigafactory.grok.home import feed_home
+from gigafactory.spec.answer import Turn
+from gigafactory.spec.post import Query
+from tests.grok_quality.question_set import FEED, Question, questions
+from tests.grok_quality.scorer import Given, Score, score_by, table
+
+PAGES: Final = Path(__file__).parents[2] / "docs" / "explanation"
+LATER: Final = datetime(2026, 11, 25, tzinfo=UTC)  # no question is asked after it
+# The half whose failures were read while answering was written, and the one that never was: there
+# 0.98, 0.85, 0.9 and 0.9 are asked for and not reached (docs/explanation/answering.md).
+FLOORS: Final = {
+    "dev": {
+        "precision_when_answerable": 0.97, "citation_recall": 0.91,
+        "abstention_precision": 0.93, "abstention_recall": 0.98,
+    },
+    "test": {
+        "precision_when_answerable": 0.76, "citation_recall": 0.45,
+        "abstention_precision": 0.65, "abstention_recall": 0.85,
+    },
+}  # fmt: skip
+
+
+@pytest.fixture(scope="module")
+def home(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Return a home whose feed is the examination's, added as users add theirs."""
+    folder = tmp_path_factory.mktemp("home")
+    command = [sys.executable, "-c", "from gigafactory.cli import main; main()"]
+    subprocess.run(
+        [*command, "feed", "add", str(FEED)],
+        env={**os.environ, "GIGA_HOME": str(folder)},
+        check=True,
+        capture_output=True,
+    )
+    return folder
+
+
+def given(answering: Answering, one: Question) -> Given:
+    """Return what is answered when and after what the question is asked."""
+    turns = [Turn(role=turn.role, text=turn.text) for turn in one.turns]
+    answer = answering.answer(one.question, turns, Query(as_of=one.now))
+    cited = dict.fromkeys(citation.post.id for citation in answer.citations)
+    return Given(text=answer.text, cited=tuple(cited), abstained=answer.abstained)
+
+
+@pytest.mark.parametrize("split", ["dev", "test"])
+def test_answers_cite_what_supports_them_and_nothing_is_said_without(
+    home: Path, split: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    answering = Answering(Feed(feed_home({"GIGA_HOME": str(home)})), lambda: LATER)
+    asked = questions(split)
+    answers = {one.id: given(answering, one) for one in asked}
+    whole = score_by(lambda one: one.split, asked, answers)
+    told = table(whole | score_by(lambda one: one.kind, asked, answers))
+    with capsys.disabled():
+        sys.stdout.write(f"\n{told}\n")
+    if "GIGAFACTORY_REGENERATE" in os.environ:
+        write_whole(PAGES / f"answering-{split}-table.md", f"```text\n{told}\n```\n")
+    assert below(whole[split], FLOORS[split]) == []
+
+
+def below(reached: Score, floors: dict[str, float]) -> list[str]:
+    """Return the figures that miss their floor."""
+    figures = {name: getattr(reached, name) or 0.0 for name in floors}
+    return [f"{name} {figures[name]:.3f}" for name in floors if figures[name] < floors[name]]
