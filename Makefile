@@ -15,11 +15,12 @@ FLOORS_COVERED := spec cost plan build simulate
 
 .NOTPARALLEL:  # two targets share one .venv
 .DEFAULT_GOAL := help
-.PHONY: help run test check docs bench readme targets dist clean
+.PHONY: help run test drill check docs bench readme targets dist clean
 
 help:
 	@echo "make run     plan Grok-1 on 100,000 H100 (out/plan.html), train a small one here, ask about it"
-	@echo "make test    all tests, and the coverage of $(FLOORS_COVERED)"
+	@echo "make test    the tests, and the coverage of $(FLOORS_COVERED)"
+	@echo "make drill   the tests whose real runs are killed, hung and queued: ten minutes more"
 	@echo "make check   ruff, mypy --strict, import-linter"
 	@echo "make docs    the documentation, in docs/_build/html"
 	@echo "make bench   speed and accuracy, measured here"
@@ -41,11 +42,14 @@ run: .venv/run.stamp
 	@GIGA_HOME=out/home $(BIN)/giga chat --once $(QUESTION)
 
 test: .venv/dev.stamp
-	@$(BIN)/python -m pytest -n 2 --dist loadfile --cov --cov-report=
+	@$(BIN)/python -m pytest -n 2 --dist loadfile -m "not drill" --cov --cov-report=
 	@for floor in $(FLOORS_COVERED); do \
 	  echo "coverage of gigafactory/$$floor"; \
 	  $(BIN)/python -m coverage report --include="gigafactory/$$floor/*" || exit 1; \
 	done
+
+drill: .venv/dev.stamp
+	@$(BIN)/python -m pytest -n 2 --dist loadfile -m drill tests/integration
 
 check: .venv/dev.stamp
 	@$(BIN)/ruff check

@@ -24,6 +24,7 @@ from tests.started_run import LIMIT_S, Starter, losses
 if TYPE_CHECKING:
     from pathlib import Path
 
+pytestmark = pytest.mark.drill
 
 SEED = int(os.environ.get("KILL_SEED", "0")) or time.time_ns() % 10**9
 

@@ -20,6 +20,8 @@ if TYPE_CHECKING:
 
     from gigafactory.spec.run import Event
 
+pytestmark = pytest.mark.drill
+
 STEPS = 60
 FLAT = ("--learning-rate", "1e-5")  # the loss stays where it began, but for its noise
 NERVOUS = (*FLAT, "--spike-sigmas", "1.2")  # so that the noise counts as spikes

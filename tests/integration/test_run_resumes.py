@@ -12,6 +12,8 @@ from tests.started_run import Starter, losses
 if TYPE_CHECKING:
     from gigafactory.spec.model import Model
 
+pytestmark = pytest.mark.drill
+
 LAYOUTS: dict[str, tuple[Model, dict[str, Any]]] = {
     "fsdp": (DENSE, {"data_parallel": 2, "sharding": "zero3"}),
     "tensor": (DENSE, {"tensor_parallel": 2}),

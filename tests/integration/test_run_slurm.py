@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     from gigafactory.spec.run import Event
 
 pytest.importorskip("torch")
-pytestmark = pytest.mark.skipif(bool(MISSING), reason=REASON)
+pytestmark = [pytest.mark.drill, pytest.mark.skipif(bool(MISSING), reason=REASON)]
 
 GIGA: Final = (sys.executable, "-c", "from gigafactory.cli import main; main()")
 ROOT: Final = Path(__file__).parents[2]
