@@ -20,7 +20,7 @@ FLOORS_COVERED := spec cost plan build simulate
 help:
 	@echo "make run     plan Grok-1 on 100,000 H100 (out/plan.html), train a small one here, ask about it"
 	@echo "make test    the tests, and the coverage of $(FLOORS_COVERED)"
-	@echo "make drill   the tests whose real runs are killed, hung and queued: ten minutes more"
+	@echo "make drill   one by one, what needs the whole machine: real runs killed, hung, queued, measured"
 	@echo "make check   ruff, mypy --strict, import-linter"
 	@echo "make docs    the documentation, in docs/_build/html"
 	@echo "make bench   speed and accuracy, measured here"
@@ -49,7 +49,7 @@ test: .venv/dev.stamp
 	done
 
 drill: .venv/dev.stamp
-	@$(BIN)/python -m pytest -n 2 --dist loadfile -m drill tests/integration
+	@$(BIN)/python -m pytest -m drill tests
 
 check: .venv/dev.stamp
 	@$(BIN)/ruff check

@@ -37,6 +37,8 @@ from gigafactory.units import show
 if TYPE_CHECKING:
     from gigafactory.spec.cluster import Cluster
 
+pytestmark = pytest.mark.drill
+
 ROOT = Path(__file__).parents[2]
 PAGE = ROOT / "docs" / "explanation" / "this-machine-table.md"
 WORKER = Path(__file__).with_name("predicted_worker.py")

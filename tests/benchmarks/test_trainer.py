@@ -38,6 +38,8 @@ if TYPE_CHECKING:
     from gigafactory.spec.plan import Plan
     from gigafactory.spec.run import Event
 
+pytestmark = pytest.mark.drill
+
 PAIRS = 5
 KILLS = 20
 INTERVAL_S = 2.0

@@ -22,6 +22,8 @@ from tests.made_run import begun, plan
 if TYPE_CHECKING:
     from pathlib import Path
 
+pytestmark = pytest.mark.drill
+
 GIGA = [sys.executable, "-c", "from gigafactory.cli import main; main()"]
 
 

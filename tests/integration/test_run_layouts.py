@@ -20,6 +20,8 @@ if TYPE_CHECKING:
 WORKER = str(Path(__file__).with_name("train_layouts.py"))
 # fp32 sums in another order; over three steps of AdamW at a rate of 0.01 this grows tenfold.
 TOLERANCE = 5e-5
+pytestmark = pytest.mark.drill
+
 MODELS = {"dense": DENSE, "sparse": SPARSE}
 
 TWO: dict[str, dict[str, Any]] = {
