@@ -36,6 +36,12 @@ def compare(
         return
     if run is None:
         raise SpecError("compare: name a run folder, a plan with --log, or --trace", field="run")
+    _tell_difference(run, log, html, check=check, as_json=as_json)
+
+
+def _tell_difference(
+    run: Path, log: list[Path] | None, html: Path | None, *, check: bool, as_json: bool
+) -> None:
     from gigafactory.catalog.files import require_folder
     from gigafactory.compare.comparison import of_log, of_run
     from gigafactory.report import as_json as machine

@@ -21,31 +21,37 @@ class At(NamedTuple):
     as_json: bool
 
 
+Run = Annotated[
+    Path | None, typer.Argument(help="Run folder of `giga run --out`; without it, the feed.")
+]
+TokenEnv = Annotated[
+    str | None, typer.Option(help="Environment variable with the token clients must show.")
+]
+MaxRate = Annotated[
+    float | None, typer.Option(help="Feed: requests a second of one address; 0 for any.")
+]
+FeedModel = Annotated[str | None, typer.Option(help="Feed: extractive (quotes posts) or embedded.")]
+EndpointTokenEnv = Annotated[
+    str | None, typer.Option(help="Environment variable with the token to show it.")
+]
+Rerank = Annotated[
+    bool, typer.Option("--rerank", help="Feed: order posts by meaning too; needs [rerank].")
+]
+
+
 def serve(
-    run: Annotated[
-        Path | None, typer.Argument(help="Run folder of `giga run --out`; without it, the feed.")
-    ] = None,
+    run: Run = None,
     host: Annotated[str, typer.Option(help="Address to listen on.")] = "127.0.0.1",
     port: Annotated[int, typer.Option(help="Port; 0 takes a free one.")] = 8000,
-    token_env: Annotated[
-        str | None, typer.Option(help="Environment variable with the token clients must show.")
-    ] = None,
+    token_env: TokenEnv = None,
     max_waiting: Annotated[int, typer.Option(help="Requests that may wait.")] = 16,
     max_tokens: Annotated[int | None, typer.Option(help="RUN: most tokens of an answer.")] = None,
-    max_rate: Annotated[
-        float | None, typer.Option(help="Feed: requests a second of one address; 0 for any.")
-    ] = None,
-    model: Annotated[
-        str | None, typer.Option(help="Feed: extractive (quotes posts) or embedded.")
-    ] = None,
+    max_rate: MaxRate = None,
+    model: FeedModel = None,
     endpoint: Annotated[str, typer.Option(help="Feed: an OpenAI-compatible API drafts.")] = "",
     endpoint_model: Annotated[str, typer.Option(help="Model to ask it for.")] = "",
-    endpoint_token_env: Annotated[
-        str | None, typer.Option(help="Environment variable with the token to show it.")
-    ] = None,
-    rerank: Annotated[
-        bool, typer.Option("--rerank", help="Feed: order posts by meaning too; needs [rerank].")
-    ] = False,
+    endpoint_token_env: EndpointTokenEnv = None,
+    rerank: Rerank = False,
     as_json: Annotated[bool, typer.Option("--json", help="One line of JSON.")] = False,
 ) -> None:
     """Serve cited answers from the feed under GIGA_HOME, or the newest checkpoint of a run."""

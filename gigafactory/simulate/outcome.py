@@ -73,12 +73,8 @@ def outcome(
     course = courses(run, seeds, np.random.default_rng(seed), progress)
     stops = max(float(course.interruptions.sum()), 1.0)
     return Outcome(
-        seeds=seeds,
-        days=_days(asked, course),
-        num_gpus=asked.num_gpus,
-        start=asked.plan.job.start,
-        policy=asked.policy,
-        profile=asked.profile.name,
+        seeds=seeds, days=_days(asked, course), num_gpus=asked.num_gpus,
+        start=asked.plan.job.start, policy=asked.policy, profile=asked.profile.name,
         interruptions=distribution(course.interruptions.astype(np.float64)),
         causes=_causes(run, course),
         rates=rate_per_component(asked.profile),
@@ -91,7 +87,7 @@ def outcome(
         finish_days=tuple((course.finish_s / SECONDS_PER_DAY).tolist()),
         power=_power(asked, site, course),
         assumptions=assumptions(asked, run),
-    )
+    )  # fmt: skip
 
 
 def _power(asked: Asked, site: Site, course: Course) -> PowerOutcome | None:

@@ -25,7 +25,10 @@ if TYPE_CHECKING:
 
     from gigafactory.spec.post import Incident
 
-FIXTURES = Path(os.environ.get("GIGA_JETSTREAM_EVENTS", "/work/shared/grok/fixtures"))
+FIXTURES = Path(
+    os.environ.get("GIGA_JETSTREAM_EVENTS")
+    or Path(__file__).parents[3] / "shared" / "grok" / "fixtures"
+)
 
 
 def test_backoff_counts_each_kind_of_failure_by_itself_and_begins_anew() -> None:
