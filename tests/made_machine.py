@@ -20,7 +20,7 @@ from gigafactory.compare.machine_factors import (
 )
 from gigafactory.cost.kernels import attention_forward_time_s, collective_time_s, gemm_time_s
 from gigafactory.run.measure.samples import Measurements, Sample
-from gigafactory.run.measure.shapes import TINY
+from gigafactory.run.measure.shapes import LAYER_SEQUENCE, TINY, layer_model
 from gigafactory.spec.cluster import Measured
 from gigafactory.spec.kernels import (
     AttentionKernel,
@@ -48,7 +48,11 @@ LINKS = {
     f"{kind}_2": CollectiveKernel(kind=kind, group=2, latency_s=2e-4, bytes_per_s=1e9)
     for kind in KINDS
 }
-ELEMENTWISE, HOST_S, TENSOR_S, ENDS_S, BACKWARD = 1.4, 4e-4, 5e-3, 4e-3, 2.2
+ELEMENTWISE, HOST_S, BACKWARD = 1.4, 4e-4, 2.2
+SPREADING = {
+    "host_tensor_s": 5e-3, "tensor_copy_bytes": 200.0, "host_tensor_ends_s": 4e-3,
+    "host_shard_s": 3e-3, "shard_copy_bytes": 90.0,
+}  # fmt: skip
 LOST = 0.2  # of a rank's time, to the other one
 LOGIT_BYTES, STEP_BYTES = 50.0, 44.0
 PRODUCTS = [(m, n, k) for m in (64, 256, 1024) for n in (96, 384) for k in (128, 512)]
@@ -116,8 +120,8 @@ def truth(told: Measurements) -> Machine:
                                      (*_work(), *_waits())),), free_share=1.0)  # fmt: skip
     factors = fits._plain(given, kernels)
     factors |= host_of(HOST_S) | elementwise_of("fp32", ELEMENTWISE, 0.0)
-    factors |= known(f"host_tensor_s.{SOFTWARE}", TENSOR_S, TENSOR_S, 0.0, "made")
-    factors |= known(f"host_tensor_ends_s.{SOFTWARE}", ENDS_S, ENDS_S, 0.0, "made")
+    for name, value in SPREADING.items():
+        factors |= known(f"{name}.{SOFTWARE}", value, value, 0.0, "made")
     factors |= known("crowding", LOST, LOST, 0.0, "made")
     measured = Measured(kernels=kernels, calibration=fits._calibration(factors))
     return machines.machine(fits._cluster(given, measured), SOFTWARE)
@@ -143,8 +147,21 @@ def _layers(told: Measurements) -> list[tuple[str, dict[str, float], float]]:
         law: Any = _experts_law(shape, machine, "fp32")(EXPERTS)
         found += [("experts.fp32", shape, law.forward),
                   ("experts_backward.fp32", shape, law.backward)]  # fmt: skip
-    return [
-        *found,
-        *(("tensor_launches", {"layers": n}, n * (HOST_S + TENSOR_S) * PASSES + ENDS_S)
-          for n in (1.0, 3.0)),
-    ]  # fmt: skip
+    return [*found, *_spread()]
+
+
+def _spread() -> list[tuple[str, dict[str, float], float]]:
+    """Return spread models, each 50 ms longer than the law says, and their parts alone: 50 ms."""
+    cost, found = SPREADING, []
+    for hidden in (128.0, 384.0):
+        for layers in (1.0, 3.0):
+            shape = {"hidden": hidden, "layers": layers}
+            copies = cost["tensor_copy_bytes"] * LAYER_SEQUENCE * hidden / MEMORY
+            more = layers * (cost["host_tensor_s"] + copies) * PASSES + cost["host_tensor_ends_s"]
+            found += [("tensor_launches", shape, 0.05 + more), ("tensor_alone", shape, 0.05)]
+    for hidden in (96.0, 320.0):
+        shape = {"hidden": hidden, "layers": 2.0}
+        parameters = layer_model(int(hidden), layers=2).num_parameters
+        more = 3.0 * cost["host_shard_s"] + parameters * cost["shard_copy_bytes"] / MEMORY
+        found += [("shard_launches", shape, 0.05 + more), ("shard_alone", shape, 0.05)]
+    return found

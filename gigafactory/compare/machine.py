@@ -59,6 +59,7 @@ def cluster_of(told: Measurements) -> Cluster:
         precision: factors_of.grouped(told, machine_with(found), precision, kernels.gemm[precision])
         for precision in told.precisions
     }
+    found |= factors_of.spreading(told)
     ratios = factors_of.repeats_over_law(told, layers, told.precisions, found)
     whole = _plain(told, kernels) | found | factors_of.crowding(told, told.precisions[0])
     measured = Measured(

@@ -13,14 +13,14 @@ import numpy as np
 from gigafactory.compare.kernels import Unknown, fitted
 from gigafactory.compare.machine_kernels import memory_bytes_per_s
 from gigafactory.compare.machine_points import points, total_s
-from gigafactory.compare.tables import Points
+from gigafactory.compare.tables import Array, Points
 from gigafactory.cost import operators as op
 from gigafactory.cost.layer import HOST_BACKWARD, layer_parts
 from gigafactory.errors import SpecError
 from gigafactory.plan.cases import Case, columns
 from gigafactory.plan.crowding import CROWDING
 from gigafactory.plan.machine import rates_of
-from gigafactory.run.measure.shapes import TINY, layer_model
+from gigafactory.run.measure.shapes import LAYER_SEQUENCE, TINY, layer_model
 from gigafactory.spec.calibration import Factor
 from gigafactory.spec.kernels import GroupedGemmKernel
 from gigafactory.spec.layout import Layout
@@ -82,33 +82,92 @@ def known(name: str, value: float, prior: float, spread: float, reason: str) -> 
 
 
 def host(told: Measurements, layers: Layers, precision: str) -> dict[str, Factor]:
-    """Return what launching a layer takes, and what tensor parallelism adds to it."""
+    """Return what launching a layer takes."""
     taken = _both_s(told, f"launches.{precision}", TINY)
     laws = layers.seconds(TINY, precision, host_of(0.0) | elementwise_of(precision, 1.0, 0.0))
     launching = max(taken - sum(laws), LEAST_S) / PASSES
-    found = host_of(launching)
+    return host_of(launching)
+
+
+def spreading(told: Measurements) -> dict[str, Factor]:
+    """Return what spreading a model over ranks costs the host; nothing of a single rank.
+
+    Each time is that of a spread model less that of its part, or of the whole, alone.
+
+    Raises:
+        SpecError: Fewer shapes than unknowns.
+    """
+    found: dict[str, Factor] = {}
     if any(s.kernel == "tensor_launches" for s in told.samples):
-        found |= tensor_host(told, launching)
+        found |= _tensor(told)
+    if any(s.kernel == "shard_launches" for s in told.samples):
+        found |= _sharding(told)
     return found
 
 
-def tensor_host(told: Measurements, launching: float) -> dict[str, Factor]:
-    """Return what dispatching distributed tensors adds to each layer, and to the ends.
+def _tensor(told: Measurements) -> dict[str, Factor]:
+    """Return what dispatching distributed tensors adds to each layer, to its arrays, to the ends.
 
     Raises:
-        SpecError: Fewer than two depths.
+        SpecError: Fewer than three shapes.
     """
-    depths = points(told, "tensor_launches", "layers", least=2)
-    per_layer, ends = np.polyfit(depths["layers"], depths.time_s, 1)
-    more = max(float(per_layer) / PASSES - launching, 0.0)
-    return known(
-        f"host_tensor_s.{SOFTWARE}", more, more, 0.0,
-        "host time that dispatching distributed tensors adds to a forward layer, measured with "
-        "models of a few tokens",
-    ) | known(
-        f"host_tensor_ends_s.{SOFTWARE}", max(float(ends), 0.0), max(float(ends), 0.0), 0.0,
+    shapes, more = _spread_over_alone(told, "tensor", least=3)
+    layers, elements = shapes["layers"], LAYER_SEQUENCE * shapes["hidden"]
+    per_layer, per_element, ends = _shares([layers, layers * elements, np.ones_like(layers)], more)
+    moved = per_element / PASSES * memory_bytes_per_s(told)
+    return _measured(
+        f"host_tensor_s.{SOFTWARE}", per_layer / PASSES,
+        "host time that dispatching distributed tensors adds to a forward layer: models of two "
+        "depths and widths less their parts alone",
+    ) | _measured(
+        f"tensor_copy_bytes.{SOFTWARE}", moved,
+        "bytes at the memory's rate that it adds for each token and hidden element",
+    ) | _measured(
+        f"host_tensor_ends_s.{SOFTWARE}", ends,
         "the same of embedding, logits and loss, both passes",
     )  # fmt: skip
+
+
+def _sharding(told: Measurements) -> dict[str, Factor]:
+    """Return what full sharding adds to each group of parameters, and to each parameter.
+
+    Raises:
+        SpecError: Fewer than two shapes.
+    """
+    shapes, more = _spread_over_alone(told, "shard", least=2)
+    parameters = [
+        float(layer_model(int(hidden), layers=int(layers)).num_parameters)
+        for hidden, layers in zip(shapes["hidden"], shapes["layers"], strict=True)
+    ]
+    per_group, per_parameter = _shares([shapes["layers"] + 1.0, np.array(parameters)], more)
+    return _measured(
+        f"host_shard_s.{SOFTWARE}", per_group,
+        "host time of gathering and reducing one fully sharded layer, both passes: models of two "
+        "widths less the same models whole",
+    ) | _measured(
+        f"shard_copy_bytes.{SOFTWARE}", per_parameter * memory_bytes_per_s(told),
+        "bytes at the memory's rate that each parameter is copied by for it",
+    )  # fmt: skip
+
+
+def _spread_over_alone(told: Measurements, kind: str, *, least: int) -> tuple[Points, Array]:
+    names = ("hidden", "layers")
+    spread = points(told, f"{kind}_launches", *names, least=least)
+    return spread, spread.time_s - points(told, f"{kind}_alone", *names, least=least).time_s
+
+
+def _shares(columns: list[Array], seconds: Array) -> list[float]:
+    """Return what one of each costs, nothing less than zero; short times count as much as long."""
+    from scipy.optimize import nnls
+
+    matrix = np.stack(columns, axis=1)
+    weights = 1.0 / np.maximum(seconds, LEAST_S)
+    found, _ = nnls(matrix * weights[:, None], np.maximum(seconds, LEAST_S) * weights)
+    return [float(one) for one in found]
+
+
+def _measured(name: str, value: float, reason: str) -> dict[str, Factor]:
+    return known(name, value, value, 0.0, reason)
 
 
 def host_of(seconds: float) -> dict[str, Factor]:

@@ -35,6 +35,7 @@ from gigafactory.cost.step import (
     data_traffic,
     end_matrices,
     exposed_parts,
+    first_gather_s,
     fully_sharded,
     gathered_again_s,
     num_buckets,
@@ -235,14 +236,15 @@ def _sharded(step: Priced) -> list[Item]:
     again, scatter = gathered_again_s(step.grid, traffic), traffic.layer_scatter
     both = again + scatter
     share = again / np.where(both > 0, both, 1.0)
-    first = np.where(sharded, traffic.layer_gather, 0.0)
+    first = np.where(sharded, first_gather_s(traffic, step.rates), 0.0)
     return [
         Item("weight gathering", "forward", "data_comm", passes.forward * scale + first,
-             traffic.layer_gather * scale, scale),
+             np.maximum(traffic.layer_gather, passes.forward) * scale, scale),
         Item("weight gathering", "backward", "data_comm", passes.backward * share * scale,
-             again * scale, np.where(again > 0, scale, 0.0)),
+             np.maximum(again, passes.backward * share) * scale, np.where(again > 0, scale, 0.0)),
         Item("gradient reduction", "backward", "data_comm",
-             passes.backward * (1.0 - share) * scale, scatter * scale, scale),
+             passes.backward * (1.0 - share) * scale,
+             np.maximum(scatter, passes.backward * (1.0 - share)) * scale, scale),
     ]  # fmt: skip
 
 

@@ -165,9 +165,10 @@ def layer_parts(s: Shape, rates: Rates) -> LayerParts:
 
 def host_s(s: Shape, rates: Rates) -> Column:
     """Return the shortest time in which the host can launch one forward layer."""
-    if not rates.host_tensor_s:
+    if not (rates.host_tensor_s or rates.tensor_copy_bytes):
         return rates.host_layer_s
-    return rates.host_layer_s + np.where(s.tp > 1, rates.host_tensor_s, 0.0)
+    copies = rates.tensor_copy_bytes * s.tokens * s.hidden / rates.memory_bytes_per_s
+    return rates.host_layer_s + np.where(s.tp > 1, rates.host_tensor_s + copies, 0.0)
 
 
 def host_again(s: Shape) -> Column:

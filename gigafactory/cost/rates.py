@@ -57,6 +57,9 @@ class Rates:
         stored_bytes: Bytes per parameter of the weights that matmuls read.
         host_tensor_s: Host time that tensor parallelism adds to a forward layer.
         host_tensor_ends_s: Host time that it adds to the ends of the model, both passes.
+        tensor_copy_bytes: Bytes that it moves per token and hidden element of a forward layer.
+        host_shard_s: Host time of gathering and reducing one fully sharded layer, both passes.
+        shard_copy_bytes: Bytes moved per parameter of it, into messages and out of them.
     """
 
     gemm: GemmKernel
@@ -100,3 +103,6 @@ class Rates:
     stored_bytes: float = 2.0
     host_tensor_s: float = 0.0
     host_tensor_ends_s: float = 0.0
+    tensor_copy_bytes: float = 0.0
+    host_shard_s: float = 0.0
+    shard_copy_bytes: float = 0.0

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, NamedTuple
 import numpy as np
 
 from gigafactory.cost.collectives import hierarchical_time_s, point_to_point_time_s
-from gigafactory.cost.layer import PARTS, LayerParts, LayerPrice
+from gigafactory.cost.layer import HOST_BACKWARD, PARTS, LayerParts, LayerPrice
 from gigafactory.cost.memory import FULLY_SHARDED, SHARDED_GRADIENTS
 from gigafactory.cost.operators import Seconds
 from gigafactory.cost.optimizer import optimizer_time_s, owned_share
@@ -60,6 +60,8 @@ class DataTraffic(NamedTuple):
     Attributes:
         layer_gather: Gathering one fully sharded layer's weights.
         layer_scatter: Reducing one fully sharded layer's gradients.
+        end_gather: Gathering the ends' matrices, one layer's part of it; 0 where it is hidden.
+        end_scatter: Reducing their gradients likewise.
         reduce: Reducing the fullest stage's gradients once.
         gather: Gathering its parameters once.
         replicas: Reducing a hybrid shard's gradients between its copies.
@@ -67,6 +69,8 @@ class DataTraffic(NamedTuple):
 
     layer_gather: Column
     layer_scatter: Column
+    end_gather: Column
+    end_scatter: Column
     reduce: Column
     gather: Column
     replicas: Column
@@ -102,13 +106,21 @@ def data_traffic(price: LayerPrice, grid: Grid, rates: Rates) -> DataTraffic:
         if rates.features.reduces_whole:
             both = moved("all_reduce", stage, experts, wire, ranks)
         reduce, gather = np.where(unsharded, both, reduce), np.where(unsharded, 0.0, gather)
+    end = np.zeros_like(s.layers) if rates.features.prefetch else ends_per_layer(price)
     return DataTraffic(
+        end_gather=moved("all_gather", end, 0.0, width, shard, rails=rails),
+        end_scatter=moved("reduce_scatter", end, 0.0, wire, shard, rails=rails),
         layer_gather=moved("all_gather", held.dense, held.expert, width, shard, rails=rails),
         layer_scatter=moved("reduce_scatter", held.dense, held.expert, wire, shard, rails=rails),
         reduce=reduce,
         gather=gather,
         replicas=_replicas_s(grid, (stage + experts) * wire / shard, s.tp * shard, rates),
     )
+
+
+def ends_per_layer(price: LayerPrice) -> Column:
+    """Return the parameters of embedding and output over the number of layers."""
+    return price.held.end * (2.0 - price.shape.tied) / price.shape.layers
 
 
 def _replicas_s(grid: Grid, owned_bytes: Column, stride: Column, rates: Rates) -> Column:
@@ -141,14 +153,31 @@ def sharded_passes_s(price: LayerPrice, grid: Grid, traffic: DataTraffic, rates:
     """Return what each pass of a fully sharded layer adds to one microbatch.
 
     ZeRO-3 gathers weights before forward and again before backward and reduces gradients after
-    it; where software shards gradients only (ZeRO-2), the gathered weights are kept.
+    it; where software shards gradients only (ZeRO-2), the gathered weights are kept. Where nothing
+    hides them, each layer bears its part of what the ends and the host take.
     """
     overlap, slows = rates.features.prefetch, rates.sharded_contention
     under = gathered_again_s(grid, traffic) + traffic.layer_scatter
+    host = sharding_host_s(price, rates)
+    ahead = exposed_under(traffic.layer_gather, price.forward_s, slows, overlap=overlap)
+    back = exposed_under(under, price.backward_s, slows, overlap=overlap)
     return Seconds(
-        exposed_under(traffic.layer_gather, price.forward_s, slows, overlap=overlap),
-        exposed_under(under, price.backward_s, slows, overlap=overlap),
+        ahead + traffic.end_gather + host.forward, back + traffic.end_scatter + host.backward
     )
+
+
+def sharding_host_s(price: LayerPrice, rates: Rates) -> Seconds:
+    """Return what the host does for one sharded layer: dispatch, copies into messages and out.
+
+    The ends are one group of parameters more, which the layers bear.
+    """
+    if not (rates.host_shard_s or rates.shard_copy_bytes):
+        return Seconds(0.0, 0.0)
+    weights = price.held.dense + price.held.expert + ends_per_layer(price)
+    groups = 1.0 + 1.0 / price.shape.layers
+    copies = rates.shard_copy_bytes * weights / rates.memory_bytes_per_s
+    both = rates.host_shard_s * groups + copies
+    return Seconds(both / (1.0 + HOST_BACKWARD), both * HOST_BACKWARD / (1.0 + HOST_BACKWARD))
 
 
 def gathered_again_s(grid: Grid, traffic: DataTraffic) -> Column:
@@ -165,6 +194,11 @@ def fully_sharded(grid: Grid, rates: Rates) -> NDArray[np.bool_]:
     if rates.features.fully_sharded:
         return np.asarray((grid.sharding >= SHARDED_GRADIENTS) & (grid.dp > 1) & (grid.pp == 1))
     return np.asarray((grid.sharding >= FULLY_SHARDED) & (grid.dp > 1))
+
+
+def first_gather_s(traffic: DataTraffic, rates: Rates) -> Column:
+    """Return the gather that nothing precedes; without prefetching, each layer bears its own."""
+    return traffic.layer_gather if rates.features.prefetch else np.zeros_like(traffic.layer_gather)
 
 
 class Closing(NamedTuple):
@@ -188,7 +222,7 @@ def reduction_s(price: LayerPrice, grid: Grid, traffic: DataTraffic, rates: Rate
     hybrid still reduces between its copies, under the last backward pass.
     """
     once = closing_s(price, grid, traffic, rates)
-    sharded = traffic.layer_gather + once.replicas
+    sharded = first_gather_s(traffic, rates) + once.replicas
     return np.where(fully_sharded(grid, rates), sharded, once.reduce + once.gather)
 
 

@@ -31,6 +31,10 @@ PLAIN_FACTORS: Final = (
     "host_layer_s", "optimizer_bytes", "straggler", "imbalance", "exchange_share", "reserved_bytes",
     "fragmentation",
 )  # fmt: skip
+# What spreading a model over ranks costs the host: only of measured machines.
+SPREADING: Final = (
+    "host_tensor_s", "host_tensor_ends_s", "tensor_copy_bytes", "host_shard_s", "shard_copy_bytes",
+)  # fmt: skip
 
 
 def precisions(machine: Machine) -> tuple[str, ...]:
@@ -73,8 +77,7 @@ def rates_of(machine: Machine, precision: str, head_dim: int, *, busy: int | Non
         tensor_hidden=machine.factor("tensor_hidden") if features.overlap_tensor else 0.0,
         accumulation_bytes=features.accumulation_bytes.get(precision, 0.0),
         memory_capacity_bytes=accelerator.memory_bytes,
-        host_tensor_s=_optional(machine, "host_tensor_s", 0.0),
-        host_tensor_ends_s=_optional(machine, "host_tensor_ends_s", 0.0),
+        **{name: _optional(machine, name, 0.0) for name in SPREADING},
         **_network(machine),
         **_element_bytes(features, precision),
         **_plain_factors(machine, precision),

@@ -172,7 +172,7 @@ def test_a_kernel_with_too_few_shapes_is_refused(kernel: str, told: Measurements
 
 def test_a_machine_of_one_rank_has_no_exchanges_and_plans_for_one(told: Measurements) -> None:
     alone = ("all_reduce", "all_gather", "reduce_scatter", "all_to_all", "send",
-             "tensor_launches")  # fmt: skip
+             "tensor_launches", "tensor_alone", "shard_launches", "shard_alone")  # fmt: skip
     kept = tuple(s for s in told.samples if s.kernel not in alone)
     cluster = cluster_of(replace(told, ranks=1, samples=kept))
     case = Case(MODEL, layout({"data_parallel": 1}))

@@ -1,4 +1,4 @@
-"""What ranks exchange, by kind and size, and what tensor parallelism costs the host."""
+"""What ranks exchange, by kind and size."""
 
 from __future__ import annotations
 
@@ -7,14 +7,8 @@ from typing import TYPE_CHECKING, Any, Final
 
 import torch
 import torch.distributed as dist
-from torch.distributed.tensor.parallel import loss_parallel
 
 from gigafactory.run.measure.probes import Probe
-from gigafactory.run.measure.shapes import HEAD, layer_model
-from gigafactory.run.trainer import mesh, tensor
-from gigafactory.run.trainer.model import Transformer
-from gigafactory.run.trainer.pipeline import loss_of
-from gigafactory.spec.layout import Layout
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -26,8 +20,6 @@ LARGE_SIZES: Final = (2**24, 2**26)
 MANY, FEW = 6, 3  # calls of short and of long messages in one round
 WORK: Final = 384  # edge of the product that each rank works on before it meets the others
 LONG: Final = 2**20
-DEPTHS: Final = (1, 3)  # layers of models that are all launching
-FEW_TOKENS: Final = 4
 
 
 def exchanges(device: torch.device, *, quick: bool) -> list[Probe]:
@@ -47,8 +39,7 @@ def exchanges(device: torch.device, *, quick: bool) -> list[Probe]:
         for count, group in sorted(groups.items())
         for size in sizes
     ]
-    found += [Probe({"bytes": float(size)}, _sends(size, device)) for size in sizes]
-    return [*found, *(tensor_launches(layers, device) for layers in DEPTHS)]
+    return [*found, *(Probe({"bytes": float(size)}, _sends(size, device)) for size in sizes)]
 
 
 def _collectives(
@@ -114,25 +105,3 @@ def _sends(size: int, device: torch.device) -> Callable[[Clock], dict[str, float
         return {"send": _middle(clock, there_and_back, size) / 2.0}
 
     return calls
-
-
-def tensor_launches(layers: int, device: torch.device) -> Probe:
-    """Return a tensor-parallel model so small that it is all launching, without its waiting.
-
-    A rank waits for others asleep, so that its own clock tells what dispatching takes. What layers
-    do not explain are the ends: embedding, logits, loss.
-    """
-    ranks = dist.get_world_size()
-    model = layer_model(HEAD * ranks, layers=layers)
-    layout = Layout(data_parallel=1, tensor_parallel=ranks, global_batch_size=1, seq_len=FEW_TOKENS)
-    stage = Transformer(model).to(device)
-    tensor.spread(stage, layout, mesh.meshes(layout, device.type))
-    tokens = torch.zeros(1, FEW_TOKENS, dtype=torch.int64, device=device)
-
-    def both() -> None:
-        with loss_parallel():
-            loss_of(stage(tokens), tokens).backward()  # type: ignore[no-untyped-call]
-        for parameter in stage.parameters():
-            parameter.grad = None
-
-    return Probe({"layers": float(layers)}, lambda clock: {"tensor_launches": clock.seconds(both)})

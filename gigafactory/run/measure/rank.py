@@ -18,6 +18,7 @@ import torch.distributed as dist
 
 from gigafactory.run.measure.clock import Clock
 from gigafactory.run.measure.exchanges import exchanges
+from gigafactory.run.measure.launching import launching
 from gigafactory.run.measure.probes import DTYPES, Probe, alone, probes
 from gigafactory.run.trainer.agent import end_with_parent
 from gigafactory.run.trainer.build import device
@@ -81,7 +82,7 @@ def main(arguments: list[str]) -> int:
     work = Work(
         all_at_once=probes(here, precisions, quick=place.quick),
         first_alone=alone(here, precisions[0]) if place.ranks > 1 else [],
-        exchanges=exchanges(here, quick=place.quick),
+        exchanges=[*exchanges(here, quick=place.quick), *launching(here)],
     )
     _rounds(work, clock, waiting, begun + place.budget_s)
     told = {
