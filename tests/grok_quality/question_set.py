@@ -1,7 +1,8 @@
-"""The examination of the answering: a feed written for it, and questions with their gold posts.
+"""The examinations of the answering: feeds written for it, and questions with their gold posts.
 
-Written apart from the answering code, by someone who had not seen it, and frozen by `frozen.txt`
-before the two met. All of it is original text: nothing was ever posted on a platform.
+There are two, of two worlds and by two hands: FIRST, in this folder, and SECOND, in `second`. Each
+was written apart from the answering code, by someone who had not seen it, and frozen by
+`frozen.txt` before the two met. All of it is original text: nothing was ever posted on a platform.
 
 `feed.jsonl` is what `giga feed add` reads: a post a line, the same id again edits (`edited_at`
 tells when), and `{"id", "deleted": true}` deletes; the lines stand in the order in which they would
@@ -29,10 +30,9 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any, Final
 
-FOLDER: Final = Path(__file__).parent
-FEED: Final = FOLDER / "feed.jsonl"
-QUESTIONS: Final = FOLDER / "questions.jsonl"
-FROZEN: Final = FOLDER / "frozen.txt"
+FIRST: Final = Path(__file__).parent
+SECOND: Final = FIRST / "second"
+FEED: Final = FIRST / "feed.jsonl"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -71,15 +71,15 @@ class Question:
         return frozenset(post for facet in self.gold for post in facet)
 
 
-def questions(split: str | None = None) -> tuple[Question, ...]:
-    """Return the questions of one half, or all of them."""
-    every = (_question(json.loads(line)) for line in lines_of(QUESTIONS))
+def questions(split: str | None = None, *, folder: Path = FIRST) -> tuple[Question, ...]:
+    """Return the questions of one half of an examination, or all of them."""
+    every = (_question(json.loads(line)) for line in lines_of(folder / "questions.jsonl"))
     return tuple(one for one in every if split in {None, one.split})
 
 
-def feed() -> list[dict[str, Any]]:
-    """Return the lines of the feed, in the order of their arrival."""
-    return [json.loads(line) for line in lines_of(FEED)]
+def feed(folder: Path = FIRST) -> list[dict[str, Any]]:
+    """Return the lines of an examination's feed, in the order of their arrival."""
+    return [json.loads(line) for line in lines_of(folder / "feed.jsonl")]
 
 
 def lines_of(file: Path) -> list[str]:
