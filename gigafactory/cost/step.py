@@ -106,10 +106,11 @@ def data_traffic(price: LayerPrice, grid: Grid, rates: Rates) -> DataTraffic:
         if rates.features.reduces_whole:
             both = moved("all_reduce", stage, experts, wire, ranks)
         reduce, gather = np.where(unsharded, both, reduce), np.where(unsharded, 0.0, gather)
-    end = np.zeros_like(s.layers) if rates.features.prefetch else ends_per_layer(price)
+    end = ends_per_layer(price)
+    hidden = rates.features.prefetch
     return DataTraffic(
-        end_gather=moved("all_gather", end, 0.0, width, shard, rails=rails),
-        end_scatter=moved("reduce_scatter", end, 0.0, wire, shard, rails=rails),
+        end_gather=0.0 if hidden else moved("all_gather", end, 0.0, width, shard),
+        end_scatter=0.0 if hidden else moved("reduce_scatter", end, 0.0, wire, shard),
         layer_gather=moved("all_gather", held.dense, held.expert, width, shard, rails=rails),
         layer_scatter=moved("reduce_scatter", held.dense, held.expert, wire, shard, rails=rails),
         reduce=reduce,

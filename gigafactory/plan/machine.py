@@ -77,7 +77,7 @@ def rates_of(machine: Machine, precision: str, head_dim: int, *, busy: int | Non
         tensor_hidden=machine.factor("tensor_hidden") if features.overlap_tensor else 0.0,
         accumulation_bytes=features.accumulation_bytes.get(precision, 0.0),
         memory_capacity_bytes=accelerator.memory_bytes,
-        **{name: _optional(machine, name, 0.0) for name in SPREADING},
+        **_spreading(machine),
         **_network(machine),
         **_element_bytes(features, precision),
         **_plain_factors(machine, precision),
@@ -129,6 +129,10 @@ def _optional(machine: Machine, name: str, without: float) -> float:
     """Return a factor that only measured machines have."""
     has = any(key.partition(".")[0] == name for key in machine.calibration.factors)
     return machine.factor(name) if has else without
+
+
+def _spreading(machine: Machine) -> dict[str, Any]:
+    return {name: _optional(machine, name, 0.0) for name in SPREADING}
 
 
 def _gemm(machine: Machine, dtype: str) -> GemmKernel:
