@@ -8,6 +8,8 @@ breaks holds up nothing but itself, and what could not be written yet waits.
 from __future__ import annotations
 
 import asyncio
+import contextlib
+import gc
 import logging
 import sqlite3
 from collections import Counter
@@ -22,7 +24,7 @@ from gigafactory.grok.standing import Standings
 from gigafactory.spec.post import Incident
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable, Iterator, Sequence
 
     from gigafactory.grok.doors import Source
     from gigafactory.grok.keeper import Keeper
@@ -96,6 +98,10 @@ class Ingest:
         Raises:
             OSError: The disk could not be written until the end; nothing acknowledged is lost.
         """
+        with _rarely_collecting():
+            return await self._run()
+
+    async def _run(self) -> Totals:
         readers = [asyncio.create_task(self._read(source)) for source in self._sources]
         writer = asyncio.create_task(self._write_on())
         stopping = asyncio.create_task(self._stopping.wait())
@@ -195,6 +201,20 @@ class Ingest:
     def _told(self, incident: Incident) -> None:
         self.totals.incidents[incident.kind] += 1
         self._standings.tell(incident)
+
+
+@contextlib.contextmanager
+def _rarely_collecting() -> Iterator[None]:
+    """Look for cycles of objects a hundred times more rarely.
+
+    No post is in any; looking took a tenth of the time of reading them in bulk.
+    """
+    before = gc.get_threshold()
+    gc.set_threshold(100 * before[0], *before[1:])
+    try:
+        yield
+    finally:
+        gc.set_threshold(*before)
 
 
 async def _all(tasks: Sequence[asyncio.Task[None]]) -> None:

@@ -101,6 +101,8 @@ class _Parser:
     newest: datetime | None = None
     _known: OrderedDict[str, _Known] = field(default_factory=OrderedDict)
     _revision: int = 0
+    _arrived: datetime = moments.EPOCH  # of the lines at hand: a clock is dear beside a line
+    _arrived_us: int = 0
 
     def where(self, number: int) -> str:
         """Return how a line is called."""
@@ -109,6 +111,8 @@ class _Parser:
     def changes(self, lines: list[bytes], last: int) -> list[Change]:
         """Return what lines change; `last` is the number of the last one."""
         first = last - len(lines) + 1
+        self._arrived = self.tell.now()
+        self._arrived_us = moments.microseconds(self._arrived)
         found = (self._change(line, first + n) for n, line in enumerate(lines) if line.strip())
         return [one for one in found if one is not None]
 
@@ -124,8 +128,7 @@ class _Parser:
         if not id:
             self.tell("malformed", f"{where}: id must be a text without spaces, or a whole number")
             return None
-        now = self.tell.now()
-        self._revision = max(self._revision + 1, moments.microseconds(now))
+        self._revision = max(self._revision + 1, self._arrived_us)
         if told.get("deleted") is True:
             self._known.pop(id, None)
             return Deletion(id=id, source=self.tell.source, revision=self._revision)
@@ -161,6 +164,7 @@ class _Parser:
             lang=known.lang,
             edited_at=edited_at,
             revision=self._revision,
+            arrived=self._arrived,
         )
         if made is not None:
             self._remember(id, known)
@@ -180,7 +184,7 @@ class _Parser:
         return _Known(found.author, found.created_at, found.url, found.lang, hash(found.text))
 
     def _edited_at(self, told: dict[str, Any], before: _Known | None) -> datetime | None:
-        return moments.parsed(told.get("edited_at")) or (self.tell.now() if before else None)
+        return moments.parsed(told.get("edited_at")) or (self._arrived if before else None)
 
     def _remember(self, id: str, known: _Known) -> None:
         self._known[id] = known

@@ -46,28 +46,30 @@ def post(
     revision: int = 0,
     url: str = "",
     lang: str = "",
+    arrived: datetime | None = None,
 ) -> Post | None:
     """Return the post, cleaned; None if nothing is left of its text.
 
     Text that is too long is cut, and told as "oversized"; a time from more than five minutes ahead
     becomes the time of arrival ("clock_skew"). Fields are as of `Post`, in any characters; `id` as
-    `identifier` returned it, times in UTC.
+    `identifier` returned it, times in UTC; `arrived` is now if it is not given.
     """
     kept, cut = capped(text)
     if not kept:
         return None
     if cut:
         tell("oversized", f"post {id}: text of {len(text)} characters is cut to {len(kept)}")
+    arrived = arrived or tell.now()
     return Post(
         id=id,
         source=tell.source,
         author=one_line(author, MAX_HANDLE_CHARS).lstrip("@") or "unknown",
-        created_at=_not_ahead(tell, id, created_at),
+        created_at=_not_ahead(tell, id, created_at, arrived),
         text=kept,
         url=url if _is_address(url, tell) else "",
         lang=lang if _is_tag(lang) else "",
         revision=min(max(revision, 0), FINAL_REVISION - 1),
-        edited_at=None if edited_at is None else _not_ahead(tell, id, edited_at),
+        edited_at=None if edited_at is None else _not_ahead(tell, id, edited_at, arrived),
     )
 
 
@@ -83,9 +85,8 @@ def _is_tag(lang: str) -> bool:
     return len(lang) <= MAX_LANG_CHARS and lang.isascii() and lang.replace("-", "").isalnum()
 
 
-def _not_ahead(tell: Teller, id: str, moment: datetime) -> datetime:
-    arrival = tell.now()
-    if moment - arrival <= moments.MAX_SKEW:
+def _not_ahead(tell: Teller, id: str, moment: datetime, arrived: datetime) -> datetime:
+    if moment - arrived <= moments.MAX_SKEW:
         return moment
     tell("clock_skew", f"post {id}: dated {moment.isoformat()}, taken as written at its arrival")
-    return arrival
+    return arrived

@@ -46,6 +46,8 @@ def one_line(text: str, most_chars: int) -> str:
     >>> one_line("a\n  b", 80), one_line("abcdef", 4)
     ('a b', 'abc…')
     """
+    if len(text) <= most_chars and text.isprintable() and " " not in text:
+        return text  # such as a handle
     line = " ".join(plain(text[: 4 * most_chars]).split())
     return line if len(line) <= most_chars else line[: most_chars - 1] + "…"
 
