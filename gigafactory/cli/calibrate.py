@@ -19,7 +19,7 @@ def calibrate(
     ranks: Annotated[
         int | None, typer.Option(help="Processes at work at once; default: a core or GPU each.")
     ] = None,
-    quick: Annotated[bool, typer.Option("--quick", help="20 s and few shapes, not 60 s.")] = False,
+    quick: Annotated[bool, typer.Option("--quick", help="25 s and few shapes, not 60 s.")] = False,
     name: Annotated[str, typer.Option(help="Of the machine; default: its host name.")] = "",
     from_run: Annotated[
         list[Path] | None, typer.Option(help="Run folder to learn its cluster from; several.")

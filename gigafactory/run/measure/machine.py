@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
 BUDGET_S: Final = 60.0
-QUICK_S: Final = 20.0
+QUICK_S: Final = 25.0
 GRACE_S: Final = 600.0  # start, and the least number of rounds on a machine that is busy
 POLL_S: Final = 0.05
 LAST_LINES: Final = 3
@@ -32,7 +32,7 @@ def measure(*, ranks: int | None = None, quick: bool = False, name: str = "") ->
 
     Args:
         ranks: Processes that measure at the same time; None for one on each core or GPU.
-        quick: Few shapes, about 20 seconds; else about a minute.
+        quick: Few shapes, about 25 seconds; else about a minute.
         name: Of the machine; empty for its host name.
 
     Raises:

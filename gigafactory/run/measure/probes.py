@@ -36,7 +36,7 @@ PRODUCTS: Final = (
 )  # fmt: skip
 LARGE_PRODUCTS: Final = ((1024, 1024, 1024), (2048, 640, 640), (2048, 4096, 512))
 # Head dimension, sequence; of as many heads as make a few hundred rows.
-CORES: Final = tuple((d, s) for d in (16, 32, 64, 128) for s in (128, 256, 512))
+CORES: Final = tuple((d, s) for d in (16, 32, 48, 64, 96, 128) for s in (128, 256, 512))
 LARGE_CORES: Final = ((64, 1024), (128, 1024))
 # Hidden size, sequences of 256 tokens.
 LAYERS: Final = ((96, 2), (160, 4), (256, 2), (256, 4))
