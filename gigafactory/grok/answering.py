@@ -13,8 +13,8 @@ from typing import TYPE_CHECKING, Final
 
 from gigafactory.grok import kinds, shown
 from gigafactory.grok.conversation import standalone
-from gigafactory.grok.evidence import Evidence
 from gigafactory.grok.extractive import Extractive
+from gigafactory.grok.judge import Judge
 from gigafactory.grok.modelled import ModelError
 from gigafactory.grok.ordering import order
 from gigafactory.grok.passages import Passage
@@ -139,7 +139,7 @@ class Answering:
         self, asked: str, turns: Sequence[Turn], check: _Check, writing: _Written
     ) -> Iterator[Sentence]:
         """Yield checked sentences of the answerer; quote posts if it says nothing that holds."""
-        quoting = Extractive(self._clock, check.evidence)
+        quoting = Extractive(self._clock, check.judge)
         answerer = self._answerer or quoting
         try:
             yield from check.kept(answerer.drafts(asked, turns, check.hits), writing)
@@ -164,7 +164,7 @@ class _Check:
         self._asked = asked
         self._posts = {hit.post.key: hit.post for hit in hits}
         self.hits = hits
-        self.evidence = Evidence(asked, [hit.post for hit in hits])
+        self.judge = Judge(asked, [hit.post for hit in hits])
 
     def kept(self, drafts: Iterator[Draft], writing: _Written) -> Iterator[Sentence]:
         """Yield the drafts that hold, with their marks; count the others."""
@@ -194,11 +194,11 @@ class _Check:
         return found if current is not None and current.text == found.post.text else None
 
     def _answering(self) -> list[Post]:
-        return [one.passage.post for one in order(self.hits, self.evidence)]
+        return [one.passage.post for one in order(self.hits, self.judge)]
 
     def _supported(self, text: str, post: Post) -> Passage | None:
         passage = supporting(text, post)
-        if passage is None or not self.evidence.score(passage):
+        if passage is None or not self.judge.score(passage):
             return None
         said = Passage(replace(post, text=text), 0, len(text), 1, False)
         return passage if kinds.bears(self._asked, said) else None

@@ -16,6 +16,7 @@ from math import log
 from typing import TYPE_CHECKING, Final
 
 from gigafactory.grok import kinds, lexicon, loosely
+from gigafactory.grok.agreement import has_numbers, is_dated
 from gigafactory.grok.asked import measure_of
 from gigafactory.grok.deeds import is_bound, is_thing
 from gigafactory.grok.passages import Passage, has_question, passages, sentence_spans
@@ -25,7 +26,6 @@ from gigafactory.grok.words import (
     are_opposite,
     is_known,
     is_loosely,
-    is_plain,
     is_same_name,
     stem,
     stems_of,
@@ -35,9 +35,7 @@ from gigafactory.grok.words import (
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from gigafactory.grok.quantities import Quantity
     from gigafactory.grok.question import Question, Term
-    from gigafactory.grok.times import When
     from gigafactory.spec.post import Post
 
 MAX_SENTENCES: Final = 16  # of one post
@@ -53,15 +51,12 @@ _GOING_ON: Final = lexicon.word_set(
     us our both"""
 )
 _NEEDED: Final = frozenset({"name", "noun"})
-_NEAR: Final = 3  # characters between a number and the word it belongs to
 _BY_NAME: Final = re.compile(r"\bby (?:@\w|(?:the |our |a )?[A-Z])")
-_RECURS: Final = re.compile(r"(?:\b(?:an?|every|each) \w+|days)$", re.IGNORECASE)
 _TAKES_OVER: Final = re.compile(
     r"\b(?:(?:takes?|took|taking) over|instead|steps? in|stepped in|stands? in|stood in|replac\w+"
     r"|substitut\w+|deputi[sz]\w+|fills? in|in (?:his|her|their) place)\b",
     re.IGNORECASE,
 )
-_MINUTES: Final = 2  # between "at 14:02" and the time of a post that tells of it
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,7 +68,11 @@ class Found:
 
 
 class Evidence:
-    """Judges passages against one question; words that few of the posts found have weigh more."""
+    """Judges passages against one question; words that few of the posts found have weigh more.
+
+    Attributes:
+        weights: Of each stem asked for.
+    """
 
     def __init__(self, question: Question, posts: Sequence[Post]) -> None:
         self.question = question
@@ -83,7 +82,7 @@ class Evidence:
         found: Counter[str] = Counter()
         for post in posts:
             found.update({part for word in words(post.text[:2000]) for part in word.parts})
-        self._weights = {
+        self.weights = {
             term.stem: _WEIGHTS[term.kind] * log(1 + (1 + len(posts)) / (0.5 + found[term.stem]))
             for term in question.terms
         }
@@ -119,23 +118,52 @@ class Evidence:
         """Return how well a passage answers, 0 for not at all."""
         return self._scored(passage)[0]
 
+    def told(self, passage: Passage) -> float:
+        """Return the weight of what a passage tells of the question, in its words or near them."""
+        places = {term: self.places(term, passage) for term in self._hardest_first}
+        found = loosely.shares(self.question, passage, places)
+        return sum(self.weights[term.stem] * share for term, share in found.items())
+
+    def may_answer(self, post: Post) -> bool:
+        """Return whether a post is by those asked for, and lacks no name of the question."""
+        whole = Passage(post, 0, len(post.text), 1, False)
+        names = [one for one in self._hardest_first if one.kind == "name"]
+        return _is_by(post, self.question.authors) and all(
+            self.places(one, whole) is not None or self.is_implied(one) for one in names
+        )
+
+    def agrees(self, passage: Passage) -> bool:
+        """Return whether a passage bears what is asked for, and says nothing else in its place."""
+        question = self.question
+        places = {term: self.places(term, passage) for term in self._hardest_first}
+        found = loosely.shares(question, passage, places)
+        return (
+            kinds.bears(question, passage)
+            and _is_stated(question, passage)
+            and is_dated(question, passage)
+            and has_numbers(question, passage)
+            and _is_affirmed(question, passage, places)
+            and is_bound(question, passage, places)
+            and not loosely.is_another(question, passage, found)
+        )
+
     def _scored(self, passage: Passage) -> tuple[float, int]:
         """Return how well a passage answers, and over how many words the question's are spread."""
         question = self.question
         places: dict[Term, list[int] | None] = {}
         for term in self._hardest_first:
-            places[term] = self._places(term, passage)
-            if places[term] is None and term.kind == "name" and not self._is_implied(term):
+            places[term] = self.places(term, passage)
+            if places[term] is None and term.kind == "name" and not self.is_implied(term):
                 return 0.0, 0
         coverage = self._coverage(passage, places)
         if coverage < MIN_COVERAGE:
             asked = {
-                one: at for one, at in places.items() if at is not None or not self._is_implied(one)
+                one: at for one, at in places.items() if at is not None or not self.is_implied(one)
             }
-            coverage = loosely.RANK * loosely.coverage(question, passage, asked, self._weights)
+            coverage = loosely.RANK * loosely.coverage(question, passage, asked, self.weights)
         if not coverage or not _is_stated(question, passage):
             return 0.0, 0
-        if not (_is_dated(question, passage) and _has_numbers(question, passage)):
+        if not (is_dated(question, passage) and has_numbers(question, passage)):
             return 0.0, 0
         if not _is_affirmed(question, passage, places) or not is_bound(question, passage, places):
             return 0.0, 0
@@ -145,7 +173,7 @@ class Evidence:
         spread = max(found) - min(found) if found else 0
         return coverage * float(_LONGER ** (passage.sentences - 1)), spread
 
-    def _places(self, term: Term, passage: Passage) -> list[int] | None:
+    def places(self, term: Term, passage: Passage) -> list[int] | None:
         """Return where a term is; None if nowhere.
 
         For "is it open?" the opposite answers as well; "won't run" says that it is cancelled;
@@ -179,7 +207,7 @@ class Evidence:
         implied = stems_of("CREATING") if made else frozenset()
         asked = [
             term for term in places
-            if places[term] is not None or not (self._is_implied(term) or term.stem in implied)
+            if places[term] is not None or not (self.is_implied(term) or term.stem in implied)
         ]  # fmt: skip
         missing = [term for term in asked if places[term] is None]
         if any(term.kind in _NEEDED for term in missing):
@@ -189,15 +217,15 @@ class Evidence:
         verbs = sum(term.kind == "verb" for term in missing)
         if verbs > 1 or (verbs and not self._may_lack(passage, places)):
             return 0.0
-        total = sum(self._weights[term.stem] for term in asked)
-        lost = sum(self._weights[term.stem] for term in missing)
+        total = sum(self.weights[term.stem] for term in asked)
+        lost = sum(self.weights[term.stem] for term in missing)
         lost += (1 - _LOOSE) * sum(
-            self._weights[term.stem] for term in asked
+            self.weights[term.stem] for term in asked
             if term.kind == "verb" and places[term] and not _is_exact(term, passage, places[term])
         )  # fmt: skip
         return 1.0 - lost / total if total else 1.0
 
-    def _is_implied(self, term: Term) -> bool:
+    def is_implied(self, term: Term) -> bool:
         """Return whether the kind of thing asked for says a word already."""
         asked = self.question.asked
         implied = lexicon.IMPLIED.get(asked.kind, "").split()
@@ -283,54 +311,6 @@ def _is_stated(question: Question, passage: Passage) -> bool:
     if is_unreal(passage) or (question.asked.kind == "yes_no" and has_question(passage.text)):
         return False
     return question.is_modal or not is_doubtful(passage.words)
-
-
-def _is_dated(question: Question, passage: Passage) -> bool:
-    """Return whether a passage speaks of the times the question names, or is of them itself."""
-    met = (_is_at(asked, question, passage) for asked in question.whens)
-    return any(met) if question.is_either else all(met)
-
-
-def _is_at(asked: When, question: Question, passage: Passage) -> bool:
-    created = passage.post.created_at
-    if asked.minute is not None and not asked.spans:
-        own = created.hour * 60 + created.minute
-        told = [when.minute for when in passage.whens if when.minute is not None]
-        return asked.minute in told or abs(own - asked.minute) <= _MINUTES
-    dated = [when for when in passage.whens if when.spans]
-    if any(when.meets(asked) for when in dated):
-        return True
-    if _RECURS.search(question.text[: asked.end]) and asked.kind == "weekday":
-        return any(when.kind == "weekday" and _weekday(when) == _weekday(asked) for when in dated)
-    if question.authors and asked.covers(created):
-        return True
-    return not dated and asked.covers(created)
-
-
-def _weekday(when: When) -> int:
-    return when.spans[0][0].weekday()
-
-
-def _has_numbers(question: Question, passage: Passage) -> bool:
-    """Return whether a passage gives the question's numbers, each beside the same word.
-
-    "Steps 31 to 40" is not "step 40", and bus 14 is not in "bus 22 ... 14 passengers".
-    """
-    return all(
-        any(one.same(own) and _is_beside(question, one, passage, own) for own in passage.numbers)
-        for one in question.numbers
-    )
-
-
-def _is_beside(question: Question, one: Quantity, passage: Passage, own: Quantity) -> bool:
-    asked = [word for word in words(question.text) if word.end == one.start - 1]
-    if not asked or is_plain(asked[0]) or one.kind != "plain":
-        return True
-    near = [
-        word for word in passage.words
-        if 0 <= own.start - word.end <= _NEAR or 0 <= word.start - own.end <= _NEAR
-    ]  # fmt: skip
-    return any(alike(part, asked[0].stem) for word in near for part in word.parts)
 
 
 def _is_affirmed(

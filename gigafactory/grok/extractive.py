@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Final
 
 from gigafactory.grok import loosely
 from gigafactory.grok.doors import Draft
-from gigafactory.grok.evidence import Evidence
+from gigafactory.grok.judge import Judge
 from gigafactory.grok.ordering import order
 from gigafactory.grok.question import question as read
 
@@ -32,14 +32,14 @@ class Extractive:
 
     Args:
         clock: The time, for "yesterday".
-        evidence: What was judged before of the same question and posts; saves judging again.
+        judge: What was judged before of the same question and posts; saves judging again.
     """
 
     name = "extractive"
 
-    def __init__(self, clock: Callable[[], datetime], evidence: Evidence | None = None) -> None:
+    def __init__(self, clock: Callable[[], datetime], judge: Judge | None = None) -> None:
         self._clock = clock
-        self._evidence = evidence
+        self._judge = judge
 
     def drafts(
         self,
@@ -48,10 +48,8 @@ class Extractive:
         hits: Sequence[Hit],
     ) -> Iterator[Draft]:
         """Yield the passages that answer, the best first."""
-        evidence = self._evidence or Evidence(
-            read(question, self._clock()), [hit.post for hit in hits]
-        )
-        asked, found = evidence.question, order(hits, evidence)
+        judge = self._judge or Judge(read(question, self._clock()), [hit.post for hit in hits])
+        asked, found = judge.question, order(hits, judge)
         is_open = asked.asked.kind == "open"
         most, least = (MAX_REPORTS, _AS_NEAR) if is_open else (MAX_FACTS, _AS_GOOD)
         best = max((one.score for one in found), default=0.0)

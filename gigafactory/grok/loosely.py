@@ -53,14 +53,19 @@ def coverage(
     """Return the share of the question's weight that a passage tells of; 0 if too little."""
     if any(term.kind == "name" and at is None for term, at in places.items()):
         return 0.0
-    shares = {term: _share(question, term, passage, at) for term, at in places.items()}
-    if not _holds(question, passage, shares, weights):
+    found = shares(question, passage, places)
+    if not _holds(question, passage, found, weights):
         return 0.0
-    weighed = _lessened(question, shares, weights)
+    weighed = _lessened(question, found, weights)
     total = sum(weighed.values())
-    told = sum(weighed[term.stem] * share for term, share in shares.items())
+    told = sum(weighed[term.stem] * share for term, share in found.items())
     least = _SURE.get(question.asked.kind, _ENOUGH)
     return told / total if total and told >= least * total else 0.0
+
+
+def shares(question: Question, passage: Passage, places: Places) -> dict[Term, float]:
+    """Return how much of each word a passage tells: all, as one of its field, or nothing."""
+    return {term: _share(question, term, passage, at) for term, at in places.items()}
 
 
 def _holds(
@@ -80,7 +85,7 @@ def _holds(
     if question.asked.kind == "person" and not (all(heavy) and _names_one(question, passage)):
         return False
     return (
-        not _is_another(question, passage, shares)
+        not is_another(question, passage, shares)
         and _has_telling(question, shares, weights)
         and _has_target(question, shares)
         and _is_done(question, passage, shares)
@@ -142,7 +147,7 @@ def _is_deed(passage: Passage, place: int) -> bool:
     return passage.words[place].stem in stems_of("VERBS") and not is_thing(passage, place)
 
 
-def _is_another(question: Question, passage: Passage, shares: Mapping[Term, float]) -> bool:
+def is_another(question: Question, passage: Passage, shares: Mapping[Term, float]) -> bool:
     """Return whether something of the same kind is told of in the place of what is missing."""
     asked = {term.stem for term in shares}
     off = _OFF & passage.places.keys()

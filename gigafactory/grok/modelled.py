@@ -11,8 +11,8 @@ from typing import TYPE_CHECKING, Final, Protocol
 
 from gigafactory.errors import GigafactoryError
 from gigafactory.grok.doors import Draft
-from gigafactory.grok.evidence import Evidence
 from gigafactory.grok.extractive import as_good
+from gigafactory.grok.judge import Judge
 from gigafactory.grok.ordering import order
 from gigafactory.grok.plain import plain
 from gigafactory.grok.question import question as read
@@ -89,7 +89,7 @@ class Modelled:
             ModelError: The model failed.
         """
         asked = read(question, self._clock())
-        found = order(hits, Evidence(asked, [hit.post for hit in hits]))
+        found = order(hits, Judge(asked, [hit.post for hit in hits]))
         answering = [one.passage.post for one in found]
         if self._model.is_small:
             yield from self._one_by_one(question, found)

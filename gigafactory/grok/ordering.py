@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING, Final
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from gigafactory.grok.evidence import Evidence, Found
+    from gigafactory.grok.evidence import Found
+    from gigafactory.grok.judge import Judge
     from gigafactory.spec.post import Hit
 
 _CORRECTION: Final = re.compile(
@@ -18,10 +19,12 @@ _CORRECTION: Final = re.compile(
 )
 
 
-def order(hits: Sequence[Hit], evidence: Evidence) -> list[Found]:
+def order(hits: Sequence[Hit], judge: Judge) -> list[Found]:
     """Return the passages that answer, the best of each post, best first (newest, if asked)."""
-    question = evidence.question
-    found = [one for hit in hits if (one := evidence.best(hit.post)) is not None]
+    question = judge.question
+    found = [one for hit in hits if (one := judge.best(hit.post)) is not None]
+    if not found and (likeliest := judge.likeliest()):
+        return [likeliest]
     corrected = [one for one in found if _CORRECTION.match(one.passage.post.text)]
     if corrected and question.asked.kind != "open":
         first = max(one.passage.post.created_at for one in corrected)

@@ -14,7 +14,7 @@ from typing import Any
 import pytest
 
 from gigafactory.grok.answering import Answering
-from gigafactory.grok.evidence import Evidence
+from gigafactory.grok.judge import Judge
 from gigafactory.grok.ordering import order
 from gigafactory.grok.question import question
 from gigafactory.grok.retrieve import DEPTH
@@ -54,7 +54,7 @@ def test_fifty_posts_judged(benchmark: Any, kind: str, text: str) -> None:
     asked = question(ASKED, NOW)
 
     def judged() -> int:
-        return len(order(hits, Evidence(asked, [hit.post for hit in hits])))
+        return len(order(hits, Judge(asked, [hit.post for hit in hits])))
 
     found = benchmark.pedantic(judged, rounds=1 if kind == "long posts" else 10)
     assert (found == 0) == (kind == "near misses")

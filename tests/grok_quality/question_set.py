@@ -19,7 +19,8 @@ have arrived, so that a deletion came right after the line before it.
 * `answer_contains`: strings that a right answer holds, whatever its case.
 * `near_miss`: the question cannot be answered, but shares at least two content words (of `words`)
   with a post: `tempting` names such posts.
-* `kind`: what makes it hard; `split`: "dev", whose failures may be read, or "test".
+* `kind`: what makes it hard; `split`: "dev", whose failures may be read, or "test" ("learn" in the
+  learning set, a third world by a third hand, which is no examination and may be read).
 """
 
 from __future__ import annotations
@@ -32,7 +33,7 @@ from typing import Any, Final
 
 FIRST: Final = Path(__file__).parent
 SECOND: Final = FIRST / "second"
-FEED: Final = FIRST / "feed.jsonl"
+LEARNING: Final = FIRST / "learning"  # no examination: what the judge is fitted on
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

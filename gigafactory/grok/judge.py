@@ -1,0 +1,101 @@
+"""Which posts answer: what the rules of evidence say, and how likely it is by what was learned.
+
+Rules know when a passage says what is asked for; they do not know how people put it in other words.
+A logistic model of a few signals, fitted on questions with known answers, refuses what rules let
+through by chance, and where rules find nothing lets the likeliest post through.
+
+Source: fitted by `python -m tests.grok_quality.fit_judge` on `tests/grok_quality/learning`.
+"""
+
+from __future__ import annotations
+
+import tomllib
+from functools import cache, cached_property
+from pathlib import Path
+from typing import TYPE_CHECKING, Final
+
+import numpy as np
+
+from gigafactory.grok.evidence import Evidence, Found
+from gigafactory.grok.passages import Passage, passages
+from gigafactory.grok.signals import SIGNALS, signals
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from numpy.typing import NDArray
+
+    from gigafactory.grok.question import Question
+    from gigafactory.spec.post import Post
+
+WEIGHTS: Final = Path(__file__).parent / "data" / "judge.toml"
+UNLIKELY: Final = 0.3  # what rules let through is refused below
+LIKELY: Final = 0.5  # and without any rule a post is let through from here
+SCORE: Final = 0.3  # of such a post: behind all that rules find
+
+
+class Judge:
+    """Judges the posts found for one question, the best hit first."""
+
+    def __init__(self, question: Question, posts: Sequence[Post]) -> None:
+        self.question = question
+        self._posts = posts
+        self._rules = Evidence(question, posts)
+
+    def best(self, post: Post) -> Found | None:
+        """Return the passage of a post that answers best; None if none does."""
+        found = self._rules.best(post)
+        if found is None or self.likelihoods.get(post, 1.0) < UNLIKELY:
+            return None
+        return found
+
+    def likeliest(self) -> Found | None:
+        """Return the likeliest post's passage, for where no post passes the rules."""
+        return self._likeliest
+
+    def score(self, passage: Passage) -> float:
+        """Return how well a passage answers, 0 for not at all."""
+        if self.likelihoods.get(passage.post, 1.0) < UNLIKELY:
+            return 0.0
+        if score := self._rules.score(passage):
+            return score
+        found = self._likeliest
+        is_that = found is not None and (passage.post.key, passage.start, passage.end) == (
+            found.passage.post.key, found.passage.start, found.passage.end,
+        )  # fmt: skip
+        return SCORE if is_that else 0.0
+
+    @cached_property
+    def likelihoods(self) -> dict[Post, float]:
+        """How likely each post answers, 0 to 1."""
+        if not self._posts:
+            return {}
+        found = likelihoods(signals(self._rules, self._posts))
+        return dict(zip(self._posts, map(float, found), strict=True))
+
+    @cached_property
+    def _likeliest(self) -> Found | None:
+        ordered = sorted(self._posts, key=lambda post: -self.likelihoods[post])
+        for post in ordered:
+            if self.likelihoods[post] < LIKELY:
+                return None
+            if self._rules.may_answer(post) and (passage := self._quote(post)):
+                return Found(passage, SCORE)
+        return None
+
+    def _quote(self, post: Post) -> Passage | None:
+        """Return the shortest passage that tells most of what is asked; None if none agrees."""
+        agreeing = [one for one in passages(post) if self._rules.agrees(one)]
+        return max(agreeing, key=lambda one: round(self._rules.told(one), 3), default=None)
+
+
+def likelihoods(found: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Return the likelihood that each post answers, of its signals [post, signal]."""
+    weights, bias = _learned()
+    return np.asarray(1.0 / (1.0 + np.exp(-(found @ weights + bias))))
+
+
+@cache
+def _learned() -> tuple[NDArray[np.float64], float]:
+    told = tomllib.loads(WEIGHTS.read_text(encoding="utf-8"))
+    return np.array([told["weights"][name] for name in SIGNALS]), float(told["bias"])
