@@ -44,7 +44,7 @@ FLOORS: Final = {
 @pytest.fixture(scope="module", params=EXAMINATIONS)
 def home(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Return a home whose feed is the examination's, added as users add theirs."""
-    folder = tmp_path_factory.mktemp("home") / request.param
+    folder: Path = tmp_path_factory.mktemp("home") / request.param
     command = [sys.executable, "-c", "from gigafactory.cli import main; main()"]
     subprocess.run(
         [*command, "feed", "add", str(EXAMINATIONS[request.param] / "feed.jsonl")],
