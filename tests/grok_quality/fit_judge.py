@@ -133,7 +133,7 @@ def _left_out(shown: Sequence[Shown]) -> str:
 
 def main() -> None:
     """Fit, tell, write."""
-    shown = examples(LEARNING, questions(folder=LEARNING))
+    shown = [one for world in LEARNING for one in examples(world, questions(folder=world))]
     learned = fitted(shown)
     lines = ["# Fitted by python -m tests.grok_quality.fit_judge on tests/grok_quality/learning.",
              f"bias = {learned.bias:.{DIGITS}f}", "", "[weights]"]  # fmt: skip

@@ -20,7 +20,7 @@ have arrived, so that a deletion came right after the line before it.
 * `near_miss`: the question cannot be answered, but shares at least two content words (of `words`)
   with a post: `tempting` names such posts.
 * `kind`: what makes it hard; `split`: "dev", whose failures may be read, or "test" ("learn" in the
-  learning set, a third world by a third hand, which is no examination and may be read).
+  learning sets, other worlds by other hands, which are no examinations and may be read).
 """
 
 from __future__ import annotations
@@ -33,7 +33,8 @@ from typing import Any, Final
 
 FIRST: Final = Path(__file__).parent
 SECOND: Final = FIRST / "second"
-LEARNING: Final = FIRST / "learning"  # no examination: what the judge is fitted on
+# No examinations: worlds that the judge is fitted on.
+LEARNING: Final = tuple(sorted(one.parent for one in FIRST.glob("learning/*/feed.jsonl")))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

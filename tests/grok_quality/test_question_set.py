@@ -17,8 +17,8 @@ from tests.grok_quality.words import content_words
 if TYPE_CHECKING:
     from pathlib import Path
 
-SPLITS = {FIRST: ("dev", "test"), SECOND: ("dev", "test"), LEARNING: ("learn",)}
-FEWEST_POSTS = {FIRST: 600, SECOND: 450, LEARNING: 450}
+SPLITS = dict.fromkeys((FIRST, SECOND), ("dev", "test")) | dict.fromkeys(LEARNING, ("learn",))
+FEWEST_POSTS = {FIRST: 600, SECOND: 450} | dict.fromkeys(LEARNING, 450)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -46,7 +46,7 @@ class Examination:
 
 
 @pytest.fixture(
-    params=[FIRST, SECOND, LEARNING], ids=["first", "second", "learning"], scope="module"
+    params=[FIRST, SECOND, *LEARNING], ids=["first", "second", "learning"], scope="module"
 )
 def examination(request: pytest.FixtureRequest) -> Examination:
     folder: Path = request.param

@@ -114,7 +114,10 @@ def test_nothing_a_post_says_reaches_the_terminal_as_a_command(feed: HomeFeed) -
         (("--once", "x", "--token-env", "NO_SUCH"), "NO_SUCH"),
     ],
 )
-def test_a_mistake_is_one_line_that_names_it(options: tuple[str, ...], words: str) -> None:
+def test_a_mistake_is_one_line_that_names_it(
+    options: tuple[str, ...], words: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
     assert words in refused("chat", *options)
 
 

@@ -446,7 +446,10 @@ def test_with_a_token_only_those_who_show_it_are_answered(feed: HomeFeed) -> Non
             assert responded(friend, LIBRARY).output_text == BOTH
 
 
-def test_other_machines_are_served_only_behind_a_token() -> None:
+def test_other_machines_are_served_only_behind_a_token(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
     assert "--token-env" in refused("serve", "--host", "0.0.0.0")  # noqa: S104
     assert "NO_SUCH" in refused("serve", "--token-env", "NO_SUCH")
     assert "--max-tokens" in refused("serve", "--max-tokens", "5")

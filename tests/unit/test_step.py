@@ -166,7 +166,7 @@ def test_full_sharding_gathers_again_before_the_backward_pass() -> None:
     assert whole == pytest.approx(layer + ends)
     kept, _, grid = priced(rates, sharding="zero2")
     once = number(sharded_layer_s(kept, grid, traffic, rates))
-    assert once == pytest.approx(number(traffic.layer_gather) + number(traffic.layer_scatter))
+    assert once == pytest.approx(layer - number(traffic.layer_gather) + ends)
 
 
 def test_prefetching_hides_gathers_that_fit_under_the_layer() -> None:
