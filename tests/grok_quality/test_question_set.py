@@ -45,9 +45,7 @@ class Examination:
         return len(content_words(question.asked) & content_words(self.posts[post][0]))
 
 
-@pytest.fixture(
-    params=[FIRST, SECOND, *LEARNING], ids=["first", "second", "learning"], scope="module"
-)
+@pytest.fixture(params=SPLITS, ids=lambda folder: folder.name, scope="module")
 def examination(request: pytest.FixtureRequest) -> Examination:
     folder: Path = request.param
     lines = feed(folder)
