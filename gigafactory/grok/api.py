@@ -81,10 +81,12 @@ def serve(
         limit_concurrency=MAX_CONNECTIONS,
         timeout_graceful_shutdown=GRACE_S,
     )
-    # The server sends itself the signal again when all is done, which then must not kill it.
+    server = uvicorn.Server(config)
+    # One that comes before the server listens to signals must end it too; and the server sends
+    # itself the signal again when all is done, which then must not kill it.
     for number in (signal.SIGTERM, signal.SIGINT):
-        signal.signal(number, lambda *_: None)
-    uvicorn.Server(config).run(sockets=[bound])
+        signal.signal(number, lambda *_: setattr(server, "should_exit", True))
+    server.run(sockets=[bound])
 
 
 def application(answers: Answers, meters: Meters, gate: Gate, *, local: bool = True) -> Starlette:

@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Final
 
 import numpy as np
 
-from gigafactory.grok.evidence import Evidence, Found
+from gigafactory.grok.evidence import MAX_SENTENCES, Evidence, Found
 from gigafactory.grok.passages import Passage, passages
 from gigafactory.grok.signals import SIGNALS, signals
 
@@ -31,6 +31,7 @@ if TYPE_CHECKING:
 WEIGHTS: Final = Path(__file__).parent / "data" / "judge.toml"
 UNLIKELY: Final = 0.3  # what rules let through is refused below
 LIKELY: Final = 0.5  # and without any rule a post is let through from here
+TRIED: Final = 3  # of the likeliest posts, for a passage that agrees: long posts delay no answer
 SCORE: Final = 0.3  # of such a post: behind all that rules find
 
 
@@ -49,17 +50,13 @@ class Judge:
             return None
         return found
 
-    def likeliest(self) -> Found | None:
-        """Return the likeliest post's passage, for where no post passes the rules."""
-        return self._likeliest
-
     def score(self, passage: Passage) -> float:
         """Return how well a passage answers, 0 for not at all."""
         if self.likelihoods.get(passage.post, 1.0) < UNLIKELY:
             return 0.0
         if score := self._rules.score(passage):
             return score
-        found = self._likeliest
+        found = self.likeliest
         is_that = found is not None and (passage.post.key, passage.start, passage.end) == (
             found.passage.post.key, found.passage.start, found.passage.end,
         )  # fmt: skip
@@ -74,9 +71,10 @@ class Judge:
         return dict(zip(self._posts, map(float, found), strict=True))
 
     @cached_property
-    def _likeliest(self) -> Found | None:
+    def likeliest(self) -> Found | None:
+        """The likeliest post's passage, for where no post passes the rules; None if none may."""
         ordered = sorted(self._posts, key=lambda post: -self.likelihoods[post])
-        for post in ordered:
+        for post in ordered[:TRIED]:
             if self.likelihoods[post] < LIKELY:
                 return None
             if self._rules.may_answer(post) and (passage := self._quote(post)):
@@ -85,17 +83,18 @@ class Judge:
 
     def _quote(self, post: Post) -> Passage | None:
         """Return the shortest passage that tells most of what is asked; None if none agrees."""
-        agreeing = [one for one in passages(post) if self._rules.agrees(one)]
+        agreeing = [one for one in passages(post, MAX_SENTENCES) if self._rules.agrees(one)]
         return max(agreeing, key=lambda one: round(self._rules.told(one), 3), default=None)
 
 
 def likelihoods(found: NDArray[np.float64]) -> NDArray[np.float64]:
     """Return the likelihood that each post answers, of its signals [post, signal]."""
-    weights, bias = _learned()
+    weights, bias = learned()
     return np.asarray(1.0 / (1.0 + np.exp(-(found @ weights + bias))))
 
 
 @cache
-def _learned() -> tuple[NDArray[np.float64], float]:
+def learned() -> tuple[NDArray[np.float64], float]:
+    """Return the weight of each signal, and the bias."""
     told = tomllib.loads(WEIGHTS.read_text(encoding="utf-8"))
     return np.array([told["weights"][name] for name in SIGNALS]), float(told["bias"])

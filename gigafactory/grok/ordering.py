@@ -23,8 +23,8 @@ def order(hits: Sequence[Hit], judge: Judge) -> list[Found]:
     """Return the passages that answer, the best of each post, best first (newest, if asked)."""
     question = judge.question
     found = [one for hit in hits if (one := judge.best(hit.post)) is not None]
-    if not found and (likeliest := judge.likeliest()):
-        return [likeliest]
+    if not found and judge.likeliest is not None:
+        return [judge.likeliest]
     corrected = [one for one in found if _CORRECTION.match(one.passage.post.text)]
     if corrected and question.asked.kind != "open":
         first = max(one.passage.post.created_at for one in corrected)

@@ -54,13 +54,7 @@ def rates_of(machine: Machine, precision: str, head_dim: int, *, busy: int | Non
     Raises:
         SpecError: The accelerator has no kernels for the precision.
     """
-    dtype = KERNEL_DTYPE[precision]
-    if dtype not in machine.kernels.gemm:
-        raise SpecError(
-            f"precision: {machine.cluster.accelerator.name} runs "
-            f"{', '.join(precisions(machine))}, got {precision!r}",
-            field="precision",
-        )
+    dtype = _kernel_dtype(machine, precision)
     accelerator, features = machine.cluster.accelerator, machine.software.features
     share = machine.factor("memory_share", machine.kernels.accelerator)
     rates = Rates(
@@ -83,6 +77,18 @@ def rates_of(machine: Machine, precision: str, head_dim: int, *, busy: int | Non
         **_plain_factors(machine, precision),
     )
     return relieved(rates, machine, busy)
+
+
+def _kernel_dtype(machine: Machine, precision: str) -> str:
+    """Return the number format of the kernels that a precision runs on; raises as `rates_of`."""
+    dtype = KERNEL_DTYPE[precision]
+    if dtype not in machine.kernels.gemm:
+        raise SpecError(
+            f"precision: {machine.cluster.accelerator.name} runs "
+            f"{', '.join(precisions(machine))}, got {precision!r}",
+            field="precision",
+        )
+    return dtype
 
 
 def _network(machine: Machine) -> dict[str, Any]:

@@ -66,7 +66,7 @@ def test_a_post_in_other_words_is_let_through_if_it_is_likelier_than_not() -> No
     judge = judged("How long is the queue for the pass at the Harwick tunnel?", text, *TEXTS[1:])
     posts = list(judge.likelihoods)
     assert judge.best(posts[0]) is None, "the rules miss it: it says waits for a queue"
-    found = judge.likeliest()
+    found = judge.likeliest
     assert found is not None
     assert found.passage.post is posts[0]
     assert judge.likelihoods[posts[0]] >= LIKELY
@@ -85,13 +85,13 @@ def test_a_post_in_other_words_is_let_through_if_it_is_likelier_than_not() -> No
 def test_however_likely_what_tells_of_another_thing_is_not_let_through(
     asked: str, text: str
 ) -> None:
-    assert judged(asked, text, *TEXTS).likeliest() is None
+    assert judged(asked, text, *TEXTS).likeliest is None
 
 
 def test_no_posts_no_answer() -> None:
     judge = judged("Who won?")
     assert judge.likelihoods == {}
-    assert judge.likeliest() is None
+    assert judge.likeliest is None
 
 
 def test_learned_weights_are_those_of_the_named_signals_and_give_probabilities() -> None:
