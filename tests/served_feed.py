@@ -37,6 +37,10 @@ POSTS: Final = (
     ),
 )  # fmt: skip
 
+# A post that rules take for an answer to a question it does not answer; a reader does not.
+PLANNED: Final = ("5", "citydesk", 5.0, "Harwick mayor Osei will open the new bridge on Tuesday.")
+HAPPENED: Final = "Did mayor Osei open the new bridge?"
+
 
 class HomeFeed:
     """A feed under a folder that stands for GIGA_HOME."""
@@ -83,9 +87,12 @@ class HomeFeed:
 
 @contextmanager
 def served(feed: HomeFeed, *options: str) -> Iterator[tuple[str, subprocess.Popen[str]]]:
-    """Serve a feed; give the address and the process, which is ended by its id."""
+    """Serve a feed; give the address and the process, which is ended by its id.
+
+    Without the reader, unless the options ask for it: two posts say the same, and both are cited.
+    """
     with subprocess.Popen(
-        [*PROGRAM, "serve", "--port", "0", "--json", *options],
+        [*PROGRAM, "serve", "--port", "0", "--json", "--no-reader", *options],
         stdout=subprocess.PIPE, text=True, env=feed.environ,
     ) as process:  # fmt: skip
         try:

@@ -5,11 +5,12 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Final
 
 from gigafactory.cli.feed import needing_grok
-from gigafactory.errors import SpecError
+from gigafactory.errors import MissingExtra, SpecError
 
 if TYPE_CHECKING:
     from gigafactory.grok.doors import Searchable
     from gigafactory.grok.modelled import ChatModel
+    from gigafactory.grok.reader import Reader
 
 EXTRACTIVE: Final = "extractive"
 EMBEDDED: Final = "embedded"
@@ -68,3 +69,25 @@ def feed_here(*, rerank: bool) -> Searchable:
     from gigafactory.grok.rerank import Reranked
 
     return Reranked(feed, Embedder())
+
+
+def reader_here(wanted: bool | None) -> Reader | None:
+    """Return who reads question and posts together; None if nobody.
+
+    Args:
+        wanted: None for whether its packages are installed.
+
+    Raises:
+        CatalogError: Its weights cannot be read.
+        MissingExtra: It is wanted, and the packages of `[reader]` are not installed.
+    """
+    if wanted is False:
+        return None
+    with needing_grok():
+        from gigafactory.grok.reader import Reader
+    try:
+        return Reader()
+    except MissingExtra:
+        if wanted:
+            raise
+        return None

@@ -28,6 +28,14 @@ def chat(
     rerank: Annotated[
         bool, typer.Option("--rerank", help="Order posts by meaning too; needs [rerank].")
     ] = False,
+    reader: Annotated[
+        bool | None,
+        typer.Option(
+            "--reader/--no-reader",
+            help="Read posts together with the question; "
+            "needs [reader], and is done where that is installed.",
+        ),
+    ] = None,
     as_of: Annotated[
         str, typer.Option(help="See the feed as of a date, a moment, or 2h or 3d ago.")
     ] = "",
@@ -39,7 +47,7 @@ def chat(
     """
     import logging
 
-    from gigafactory.cli.answerers import chat_model, feed_here
+    from gigafactory.cli.answerers import chat_model, feed_here, reader_here
     from gigafactory.cli.listening import token_in
     from gigafactory.cli.talk import Talk
 
@@ -49,7 +57,8 @@ def chat(
     drafting = chat_model(model, endpoint, endpoint_model, token)
     if isinstance(sys.stdout, io.TextIOWrapper):
         sys.stdout.reconfigure(errors="replace")
-    talk = Talk(feed_here(rerank=rerank), drafting, as_json=as_json, as_of=as_of)
+    feed, reads = feed_here(rerank=rerank), reader_here(reader)
+    talk = Talk(feed, drafting, reader=reads, as_json=as_json, as_of=as_of)
     if once is not None:
         talk.ask(once)
         return

@@ -38,6 +38,12 @@ Rerank = Annotated[
     bool, typer.Option("--rerank", help="Feed: order posts by meaning too; needs [rerank].")
 ]
 
+ReaderOption = Annotated[
+    bool | None,
+    typer.Option("--reader/--no-reader", help="Feed: read posts together with the question; "
+                 "needs [reader], and is done where that is installed."),
+]  # fmt: skip
+
 
 def serve(
     run: Run = None,
@@ -52,6 +58,7 @@ def serve(
     endpoint_model: Annotated[str, typer.Option(help="Model to ask it for.")] = "",
     endpoint_token_env: EndpointTokenEnv = None,
     rerank: Rerank = False,
+    reader: ReaderOption = None,
     as_json: Annotated[bool, typer.Option("--json", help="One line of JSON.")] = False,
 ) -> None:
     """Serve cited answers from the feed under GIGA_HOME, or the newest checkpoint of a run."""
@@ -60,7 +67,7 @@ def serve(
     of_feed = {
         "--max-rate": max_rate, "--model": model, "--endpoint": endpoint or None,
         "--endpoint-model": endpoint_model or None, "--endpoint-token-env": endpoint_token_env,
-        "--rerank": rerank or None,
+        "--rerank": rerank or None, "--reader": reader,
     }  # fmt: skip
     _require_own(run, of_feed, {"--max-tokens": max_tokens})
     _require_least(("--max-waiting", max_waiting, 0), ("--max-tokens", max_tokens, 1),
@@ -72,7 +79,8 @@ def serve(
     from gigafactory.cli.answerers import chat_model
 
     shown = token_in(endpoint_token_env, "serve", "--endpoint-token-env")
-    _serve_feed(at, chat_model(model, endpoint, endpoint_model, shown), max_rate, rerank)
+    drafting = chat_model(model, endpoint, endpoint_model, shown)
+    _serve_feed(at, drafting, max_rate, rerank=rerank, reader=reader)
 
 
 def _require_own(run: Path | None, of_feed: dict[str, Any], of_run: dict[str, Any]) -> None:
@@ -112,11 +120,13 @@ def _serve_run(run: Path, at: At, max_tokens: int | None) -> None:
         server.serve(served, bound, token=at.token, max_waiting=at.max_waiting)
 
 
-def _serve_feed(at: At, model: ChatModel | None, max_rate: float | None, rerank: bool) -> None:
+def _serve_feed(
+    at: At, model: ChatModel | None, max_rate: float | None, *, rerank: bool, reader: bool | None
+) -> None:
     """Serve answers from the feed; posts are quoted for those who ask for "extractive"."""
     import logging
 
-    from gigafactory.cli.answerers import EXTRACTIVE, feed_here
+    from gigafactory.cli.answerers import EXTRACTIVE, feed_here, reader_here
     from gigafactory.cli.feed import needing_grok
     from gigafactory.cli.listening import listening, url_of
 
@@ -124,12 +134,15 @@ def _serve_feed(at: At, model: ChatModel | None, max_rate: float | None, rerank:
     with needing_grok():
         from gigafactory.grok import api as server
     with listening(at.host, at.port, has_token=bool(at.token)) as bound:
-        feed = feed_here(rerank=rerank)
+        feed, reads = feed_here(rerank=rerank), reader_here(reader)
         models = {model.name: model, EXTRACTIVE: None} if model else {EXTRACTIVE: None}
         name = next(iter(models))
         _tell(url_of(bound), name, f"the feed ({name})", as_json=at.as_json)
         per_s = server.PER_S if max_rate is None else max_rate
-        server.serve(feed, models, bound, token=at.token, max_waiting=at.max_waiting, per_s=per_s)
+        server.serve(
+            feed, models, bound, reader=reads,
+            token=at.token, max_waiting=at.max_waiting, per_s=per_s,
+        )  # fmt: skip
 
 
 def _tell(url: str, model: str, what: str, *, as_json: bool) -> None:

@@ -28,6 +28,7 @@ from gigafactory.spec.post import Query
 if TYPE_CHECKING:
     from gigafactory.grok.doors import Searchable
     from gigafactory.grok.modelled import ChatModel
+    from gigafactory.grok.reader import Reader
 
 MAX_QUESTION_CHARS: Final = 4_096
 MAX_ANSWERS: Final = 20  # that are watched for changes of the posts they cite
@@ -44,18 +45,20 @@ class Talk:
     Args:
         feed: What is searched.
         model: Who drafts; None quotes posts.
+        reader: Reads question and posts together; None for nobody.
         as_json: Print each answer as one line of JSON.
         as_of: The moment as of which the feed is seen; empty for now.
     """
 
     def __init__(
-        self, feed: Searchable, model: ChatModel | None, *, as_json: bool = False, as_of: str = ""
-    ) -> None:
+        self, feed: Searchable, model: ChatModel | None, *,
+        reader: Reader | None = None, as_json: bool = False, as_of: str = "",
+    ) -> None:  # fmt: skip
         self.as_json = as_json
         self._feed = feed
         self._within = Query(as_of=moment(as_of, utc_now(), "as_of") if as_of else None)
-        drafting = Modelled(model, utc_now) if model else None
-        self._answering = Answering(feed, utc_now, drafting)
+        drafting = Modelled(model) if model else None
+        self._answering = Answering(feed, utc_now, drafting, reader=reader)
         self._turns: list[Turn] = []
         self._answers: list[Answer] = []
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 import logging
 import uuid
 from dataclasses import dataclass, field, replace
+from functools import partial
 from typing import TYPE_CHECKING, Final
 
 from gigafactory.grok import kinds, shown
@@ -21,6 +22,7 @@ from gigafactory.grok.passages import Passage
 from gigafactory.grok.plain import plain
 from gigafactory.grok.query import narrowed, split, written
 from gigafactory.grok.question import question as read
+from gigafactory.grok.reading import Reading
 from gigafactory.grok.retrieve import retrieve, searches
 from gigafactory.grok.support import supporting
 from gigafactory.spec.answer import NOTHING_FOUND, Answer, Citation, Sentence
@@ -32,6 +34,7 @@ if TYPE_CHECKING:
 
     from gigafactory.grok.doors import Answerer, Draft, Searchable
     from gigafactory.grok.question import Question
+    from gigafactory.grok.reader import Reader
     from gigafactory.spec.answer import Turn
     from gigafactory.spec.post import Hit, Post, PostKey
 
@@ -76,6 +79,7 @@ class Answering:
         clock: The time, aware; of questions, answers and ages.
         answerer: Who drafts; by default posts are quoted.
         rerank: Orders hits by another measure of how well they fit the question.
+        reader: Reads question and posts together; None judges by what can be counted.
     """
 
     def __init__(
@@ -84,11 +88,13 @@ class Answering:
         clock: Callable[[], datetime],
         answerer: Answerer | None = None,
         rerank: Callable[[str, Sequence[Hit]], Sequence[Hit]] | None = None,
+        reader: Reader | None = None,
     ) -> None:
         self._feed = feed
         self._clock = clock
         self._answerer = answerer
         self._rerank = rerank
+        self._reader = reader
 
     def answer(self, question: str, turns: Sequence[Turn] = (), within: Query = ANYTHING) -> Answer:
         """Return the whole answer to a question."""
@@ -119,7 +125,7 @@ class Answering:
         notes += [f"understood as: {asked}"] if turns and asked != text else []
         notes += shown.down(freshness)
         writing = _Written(notes=notes)
-        check = _Check(self._feed, parsed, hits)
+        check = _Check(self._feed, self._judge(parsed, hits, asked, now))
         yield from self._sentences(asked, turns, check, writing)
         yield Answer(
             id=uuid.uuid4().hex,
@@ -135,14 +141,20 @@ class Answering:
             notes=tuple(writing.notes),
         )
 
+    def _judge(self, parsed: Question, hits: Sequence[Hit], asked: str, now: datetime) -> Judge:
+        posts = [hit.post for hit in hits]
+        if self._reader is None:
+            return Judge(parsed, posts)
+        return Reading(parsed, posts, partial(self._reader.margins, asked, now))
+
     def _sentences(
         self, asked: str, turns: Sequence[Turn], check: _Check, writing: _Written
     ) -> Iterator[Sentence]:
         """Yield checked sentences of the answerer; quote posts if it says nothing that holds."""
-        quoting = Extractive(self._clock, check.judge)
+        quoting = Extractive()
         answerer = self._answerer or quoting
         try:
-            yield from check.kept(answerer.drafts(asked, turns, check.hits), writing)
+            yield from check.kept(answerer.drafts(asked, turns, check.judge), writing)
         except ModelError as error:
             log.warning("model unavailable: %s", error)
             writing.notes.append(f"the model is unavailable ({error}); posts are quoted instead")
@@ -151,7 +163,7 @@ class Answering:
             return
         if writing.dropped:
             writing.notes.append("no post supports what the model wrote; posts are quoted instead")
-        yield from check.kept(quoting.drafts(asked, turns, check.hits), writing)
+        yield from check.kept(quoting.drafts(asked, turns, check.judge), writing)
         if writing.citations:
             writing.model = quoting.name
 
@@ -159,12 +171,10 @@ class Answering:
 class _Check:
     """Lets through what posts that were read support, and that answers the question."""
 
-    def __init__(self, feed: Searchable, asked: Question, hits: Sequence[Hit]) -> None:
+    def __init__(self, feed: Searchable, judge: Judge) -> None:
         self._feed = feed
-        self._asked = asked
-        self._posts = {hit.post.key: hit.post for hit in hits}
-        self.hits = hits
-        self.judge = Judge(asked, [hit.post for hit in hits])
+        self._posts = {post.key: post for post in judge.posts}
+        self.judge = judge
 
     def kept(self, drafts: Iterator[Draft], writing: _Written) -> Iterator[Sentence]:
         """Yield the drafts that hold, with their marks; count the others."""
@@ -183,7 +193,8 @@ class _Check:
         if draft.key is not None:
             post = self._posts.get(draft.key)
             exact = post is not None and draft.text in post.text
-            found = self._supported(draft.text if exact else text, post) if post else None
+            said = draft.text if exact else text
+            found = self._supported(said, post, exact=exact) if post else None
         else:
             found = next(
                 (one for post in self._answering() if (one := self._supported(text, post))), None
@@ -194,11 +205,15 @@ class _Check:
         return found if current is not None and current.text == found.post.text else None
 
     def _answering(self) -> list[Post]:
-        return [one.passage.post for one in order(self.hits, self.judge)]
+        return [one.passage.post for one in order(self.judge)]
 
-    def _supported(self, text: str, post: Post) -> Passage | None:
+    def _supported(self, text: str, post: Post, *, exact: bool = False) -> Passage | None:
+        """Return what supports a text and answers.
+
+        A text that is not the post's own must besides hold what is asked for.
+        """
         passage = supporting(text, post)
         if passage is None or not self.judge.score(passage):
             return None
         said = Passage(replace(post, text=text), 0, len(text), 1, False)
-        return passage if kinds.bears(self._asked, said) else None
+        return passage if exact or kinds.bears(self.judge.question, said) else None

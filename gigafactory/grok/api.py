@@ -40,6 +40,7 @@ if TYPE_CHECKING:
 
     from gigafactory.grok.doors import Searchable
     from gigafactory.grok.modelled import ChatModel
+    from gigafactory.grok.reader import Reader
     from gigafactory.spec.post import Query
 
 GRACE_S: Final = 30  # answers under way may end before the server does
@@ -56,6 +57,7 @@ log = logging.getLogger(__name__)
 
 def serve(
     feed: Searchable, models: Mapping[str, ChatModel | None], bound: socket.socket, *,
+    reader: Reader | None = None,
     token: str = "", at_once: int = AT_ONCE, max_waiting: int = MAX_WAITING, per_s: float = PER_S,
 ) -> None:  # fmt: skip
     """Answer requests until SIGTERM or SIGINT; answers under way are finished first.
@@ -64,6 +66,7 @@ def serve(
         feed: What is searched.
         models: Who may draft, by the names clients call them; None quotes posts.
         bound: The socket to listen on.
+        reader: Reads question and posts together; None for nobody.
         token: What clients must show; empty for none.
         at_once: Answers that are made at the same time.
         max_waiting: Requests that may wait.
@@ -71,7 +74,7 @@ def serve(
     """
     local = ipaddress.ip_address(bound.getsockname()[0].partition("%")[0]).is_loopback
     meters = Meters()
-    answers = Answers(feed, models, Desk(at_once, max_waiting), meters)
+    answers = Answers(feed, models, Desk(at_once, max_waiting), meters, reader)
     config = uvicorn.Config(
         application(answers, meters, Gate(token, per_s), local=local),
         log_config=None,

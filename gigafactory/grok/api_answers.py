@@ -34,6 +34,7 @@ if TYPE_CHECKING:
     from gigafactory.grok.api_meters import Meters, Stopwatch
     from gigafactory.grok.doors import Searchable
     from gigafactory.grok.modelled import ChatModel
+    from gigafactory.grok.reader import Reader
     from gigafactory.spec.answer import Sentence, Turn
     from gigafactory.spec.post import Query
 
@@ -70,12 +71,14 @@ class Answers:
         models: Who may draft, by the names clients call them; None quotes posts.
         desk: Where answers are made.
         meters: Where they are counted.
+        reader: Reads question and posts together; None for nobody.
     """
 
     def __init__(
-        self, feed: Searchable, models: Mapping[str, ChatModel | None], desk: Desk, meters: Meters
-    ) -> None:
-        self.feed, self.models, self.shelf = feed, models, Shelf()
+        self, feed: Searchable, models: Mapping[str, ChatModel | None], desk: Desk, meters: Meters,
+        reader: Reader | None = None,
+    ) -> None:  # fmt: skip
+        self.feed, self.models, self.reader, self.shelf = feed, models, reader, Shelf()
         self.desk, self._meters = desk, meters
 
     def understood(self, asked: Chat | Responses) -> Asked:
@@ -179,8 +182,8 @@ class Answers:
         def begin(stopped: Callable[[], bool]) -> Iterator[Sentence | Answer]:
             drafting = None
             if asked.model is not None:
-                drafting = Modelled(_Stoppable(asked.model, stopped), utc_now)
-            answering = Answering(self.feed, utc_now, drafting)
+                drafting = Modelled(_Stoppable(asked.model, stopped))
+            answering = Answering(self.feed, utc_now, drafting, reader=self.reader)
             return answering.stream(asked.question, asked.turns, asked.within)
 
         return self.desk.parts(begin)

@@ -12,6 +12,7 @@ if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable, Iterable, Iterator, Sequence
     from datetime import datetime
 
+    from gigafactory.grok.judge import Judge
     from gigafactory.spec.answer import Turn
     from gigafactory.spec.post import (
         Batch,
@@ -97,6 +98,6 @@ class Answerer(Protocol):
         """As answers and the API call it."""
         ...
 
-    def drafts(self, question: str, turns: Sequence[Turn], hits: Sequence[Hit]) -> Iterator[Draft]:
-        """Yield sentences one after the other, as soon as each is whole."""
+    def drafts(self, question: str, turns: Sequence[Turn], judge: Judge) -> Iterator[Draft]:
+        """Yield sentences from the posts that were judged, as soon as each is whole."""
         ...

@@ -11,13 +11,13 @@ from __future__ import annotations
 
 import hashlib
 import importlib.util
-import os
 import threading
 from collections import OrderedDict
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 from gigafactory.errors import CatalogError, MissingExtra
+from gigafactory.grok.encoder import Encoder
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -28,7 +28,6 @@ if TYPE_CHECKING:
     Vectors = NDArray[np.float32]
 
 PIECES: Final = 64  # about 250 characters of English; the cost of fifty posts is bounded by it
-BATCH: Final = 16  # texts of like length are run together
 REMEMBERED: Final = 20_000  # 31 MB of vectors
 
 
@@ -91,22 +90,7 @@ class Embedder:
     """
 
     def __init__(self, weights: Packaged = WEIGHTS, tokenizer: Packaged = TOKENIZER) -> None:
-        try:
-            import onnxruntime
-            from tokenizers import Tokenizer
-        except ImportError as error:
-            raise MissingExtra(
-                f"{error.name} is not installed: pip install 'gigafactory[rerank]'"
-            ) from None
-        settings = onnxruntime.SessionOptions()
-        settings.intra_op_num_threads = _threads()
-        settings.add_session_config_entry("session.intra_op.allow_spinning", "0")
-        self._session = onnxruntime.InferenceSession(
-            weights.checked(), settings, providers=["CPUExecutionProvider"]
-        )
-        self._tokenizer = Tokenizer.from_buffer(tokenizer.checked())
-        self._tokenizer.no_padding()
-        self._tokenizer.enable_truncation(PIECES)
+        self._encoder = Encoder(weights.checked(), tokenizer.checked(), PIECES)
         self._known: OrderedDict[bytes, Any] = OrderedDict()
         self._lock = threading.Lock()
 
@@ -134,34 +118,14 @@ class Embedder:
                 self._known.popitem(last=False)
 
     def _made(self, texts: Sequence[str]) -> list[Any]:
-        """Run the model over texts, the short ones together so that little is padded."""
-        encoded = [one.ids for one in self._tokenizer.encode_batch(list(texts))]
-        order = sorted(range(len(encoded)), key=lambda place: len(encoded[place]))
-        made: list[Any] = [None] * len(encoded)
-        for begin in range(0, len(order), BATCH):
-            some = order[begin : begin + BATCH]
-            for place, vector in zip(some, self._run([encoded[n] for n in some]), strict=True):
-                made[place] = vector
-        return made
-
-    def _run(self, pieces: list[list[int]]) -> Vectors:
-        """Return the mean over word pieces, scaled to length 1."""
+        """Return the mean over the word pieces of each text, scaled to length 1."""
         import numpy as np
 
-        longest = max(map(len, pieces))
-        ids = np.zeros((len(pieces), longest), dtype=np.int64)
-        mask = np.zeros_like(ids)
-        for row, one in enumerate(pieces):
-            ids[row, : len(one)] = one
-            mask[row, : len(one)] = 1
-        given = {"input_ids": ids, "attention_mask": mask, "token_type_ids": np.zeros_like(ids)}
-        states = self._session.run(None, given)[0]  # [text, piece, 384]
-        weights = mask[..., None].astype(np.float32)
-        mean: Vectors = (states * weights).sum(1) / weights.sum(1)
-        lengths: Vectors = np.linalg.norm(mean, axis=1, keepdims=True)
-        return np.divide(mean, np.maximum(lengths, 1e-9))
-
-
-def _threads() -> int:
-    """Return how many cores to use: fifty texts are too few for more than four."""
-    return min(4, len(os.sched_getaffinity(0)))
+        made: list[Any] = [None] * len(texts)
+        for places, mask, states in self._encoder.outputs(texts):
+            weights = mask[..., None].astype(np.float32)
+            mean: Vectors = (states * weights).sum(1) / weights.sum(1)
+            lengths: Vectors = np.linalg.norm(mean, axis=1, keepdims=True)
+            for place, vector in zip(places, mean / np.maximum(lengths, 1e-9), strict=True):
+                made[place] = vector
+        return made

@@ -128,9 +128,13 @@ class Evidence:
         """Return whether a post is by those asked for, and lacks no name of the question."""
         whole = Passage(post, 0, len(post.text), 1, False)
         names = [one for one in self._hardest_first if one.kind == "name"]
-        return _is_by(post, self.question.authors) and all(
+        return self.is_by_those_asked_for(post) and all(
             self.places(one, whole) is not None or self.is_implied(one) for one in names
         )
+
+    def is_by_those_asked_for(self, post: Post) -> bool:
+        """Return whether a post is by one of the handles of the question; true if it has none."""
+        return _is_by(post, self.question.authors)
 
     def agrees(self, passage: Passage) -> bool:
         """Return whether a passage bears what is asked for, and says nothing else in its place."""

@@ -9,17 +9,14 @@ from typing import TYPE_CHECKING, Final
 
 from gigafactory.grok import loosely
 from gigafactory.grok.doors import Draft
-from gigafactory.grok.judge import Judge
 from gigafactory.grok.ordering import order
-from gigafactory.grok.question import question as read
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Sequence
-    from datetime import datetime
+    from collections.abc import Iterator, Sequence
 
     from gigafactory.grok.evidence import Found
+    from gigafactory.grok.judge import Judge
     from gigafactory.spec.answer import Turn
-    from gigafactory.spec.post import Hit
 
 MAX_FACTS: Final = 2  # sentences that give the one fact asked for
 MAX_REPORTS: Final = 5  # sentences on "what did @x say", "what is new with..."
@@ -28,28 +25,18 @@ _AS_NEAR: Final = 0.85  # is as much about the thing
 
 
 class Extractive:
-    """Quotes posts.
-
-    Args:
-        clock: The time, for "yesterday".
-        judge: What was judged before of the same question and posts; saves judging again.
-    """
+    """Quotes posts."""
 
     name = "extractive"
 
-    def __init__(self, clock: Callable[[], datetime], judge: Judge | None = None) -> None:
-        self._clock = clock
-        self._judge = judge
-
     def drafts(
         self,
-        question: str,
+        question: str,  # noqa: ARG002
         turns: Sequence[Turn],  # noqa: ARG002
-        hits: Sequence[Hit],
+        judge: Judge,
     ) -> Iterator[Draft]:
         """Yield the passages that answer, the best first."""
-        judge = self._judge or Judge(read(question, self._clock()), [hit.post for hit in hits])
-        asked, found = judge.question, order(hits, judge)
+        asked, found = judge.question, order(judge)
         is_open = asked.asked.kind == "open"
         most, least = (MAX_REPORTS, _AS_NEAR) if is_open else (MAX_FACTS, _AS_GOOD)
         best = max((one.score for one in found), default=0.0)

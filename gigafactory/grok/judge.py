@@ -40,12 +40,12 @@ class Judge:
 
     def __init__(self, question: Question, posts: Sequence[Post]) -> None:
         self.question = question
-        self._posts = posts
-        self._rules = Evidence(question, posts)
+        self.posts = posts
+        self.rules = Evidence(question, posts)
 
     def best(self, post: Post) -> Found | None:
         """Return the passage of a post that answers best; None if none does."""
-        found = self._rules.best(post)
+        found = self.rules.best(post)
         if found is None or self.likelihoods.get(post, 1.0) < UNLIKELY:
             return None
         return found
@@ -54,7 +54,7 @@ class Judge:
         """Return how well a passage answers, 0 for not at all."""
         if self.likelihoods.get(passage.post, 1.0) < UNLIKELY:
             return 0.0
-        if score := self._rules.score(passage):
+        if score := self.rules.score(passage):
             return score
         found = self.likeliest
         is_that = found is not None and (passage.post.key, passage.start, passage.end) == (
@@ -65,36 +65,50 @@ class Judge:
     @cached_property
     def likelihoods(self) -> dict[Post, float]:
         """How likely each post answers, 0 to 1."""
-        if not self._posts:
+        if not self.posts:
             return {}
-        found = likelihoods(signals(self._rules, self._posts))
-        return dict(zip(self._posts, map(float, found), strict=True))
+        return dict(zip(self.posts, map(float, likelihoods(self.signals)), strict=True))
+
+    @cached_property
+    def signals(self) -> NDArray[np.float64]:
+        """What can be counted of each post, [post, signal]."""
+        return signals(self.rules, self.posts)
 
     @cached_property
     def likeliest(self) -> Found | None:
         """The likeliest post's passage, for where no post passes the rules; None if none may."""
-        ordered = sorted(self._posts, key=lambda post: -self.likelihoods[post])
+        ordered = sorted(self.posts, key=lambda post: -self.likelihoods[post])
         for post in ordered[:TRIED]:
             if self.likelihoods[post] < LIKELY:
                 return None
-            if self._rules.may_answer(post) and (passage := self._quote(post)):
+            if self.rules.may_answer(post) and (passage := self._quote(post)):
                 return Found(passage, SCORE)
         return None
 
     def _quote(self, post: Post) -> Passage | None:
         """Return the shortest passage that tells most of what is asked; None if none agrees."""
-        agreeing = [one for one in passages(post, MAX_SENTENCES) if self._rules.agrees(one)]
-        return max(agreeing, key=lambda one: round(self._rules.told(one), 3), default=None)
+        agreeing = [one for one in passages(post, MAX_SENTENCES) if self.rules.agrees(one)]
+        return max(agreeing, key=lambda one: round(self.rules.told(one), 3), default=None)
 
 
-def likelihoods(found: NDArray[np.float64]) -> NDArray[np.float64]:
-    """Return the likelihood that each post answers, of its signals [post, signal]."""
-    weights, bias = learned()
+def likelihoods(
+    found: NDArray[np.float64], by: Path = WEIGHTS, names: tuple[str, ...] = SIGNALS
+) -> NDArray[np.float64]:
+    """Return the likelihood that each post answers, of its signals [post, signal].
+
+    Args:
+        found: The signals.
+        by: File of the weights.
+        names: Of the signals.
+    """
+    weights, bias = learned(by, names)
     return np.asarray(1.0 / (1.0 + np.exp(-(found @ weights + bias))))
 
 
 @cache
-def learned() -> tuple[NDArray[np.float64], float]:
+def learned(
+    by: Path = WEIGHTS, names: tuple[str, ...] = SIGNALS
+) -> tuple[NDArray[np.float64], float]:
     """Return the weight of each signal, and the bias."""
-    told = tomllib.loads(WEIGHTS.read_text(encoding="utf-8"))
-    return np.array([told["weights"][name] for name in SIGNALS]), float(told["bias"])
+    told = tomllib.loads(by.read_text(encoding="utf-8"))
+    return np.array([told["weights"][name] for name in names]), float(told["bias"])

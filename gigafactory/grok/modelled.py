@@ -12,18 +12,16 @@ from typing import TYPE_CHECKING, Final, Protocol
 from gigafactory.errors import GigafactoryError
 from gigafactory.grok.doors import Draft
 from gigafactory.grok.extractive import as_good
-from gigafactory.grok.judge import Judge
 from gigafactory.grok.ordering import order
 from gigafactory.grok.plain import plain
-from gigafactory.grok.question import question as read
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Iterator, Sequence
-    from datetime import datetime
+    from collections.abc import Iterable, Iterator, Sequence
 
     from gigafactory.grok.evidence import Found
+    from gigafactory.grok.judge import Judge
     from gigafactory.spec.answer import Turn
-    from gigafactory.spec.post import Hit, Post
+    from gigafactory.spec.post import Post
 
 MAX_POSTS: Final = 6
 MAX_POST_CHARS: Final = 400
@@ -73,28 +71,26 @@ class ChatModel(Protocol):
 class Modelled:
     """Has a language model draft the sentences."""
 
-    def __init__(self, model: ChatModel, clock: Callable[[], datetime]) -> None:
+    def __init__(self, model: ChatModel) -> None:
         self._model = model
-        self._clock = clock
 
     @property
     def name(self) -> str:
         """As answers and the API call it."""
         return self._model.name
 
-    def drafts(self, question: str, turns: Sequence[Turn], hits: Sequence[Hit]) -> Iterator[Draft]:
+    def drafts(self, question: str, turns: Sequence[Turn], judge: Judge) -> Iterator[Draft]:
         """Yield the model's sentences; the model is not asked if no post answers.
 
         Raises:
             ModelError: The model failed.
         """
-        asked = read(question, self._clock())
-        found = order(hits, Judge(asked, [hit.post for hit in hits]))
+        found = order(judge)
         answering = [one.passage.post for one in found]
         if self._model.is_small:
             yield from self._one_by_one(question, found)
         elif answering:
-            shown = list(dict.fromkeys([*answering, *(hit.post for hit in hits)]))[:MAX_POSTS]
+            shown = list(dict.fromkeys([*answering, *judge.posts]))[:MAX_POSTS]
             for sentence in sentences(self._model.chat(messages(question, turns, shown))):
                 yield Draft(sentence)
 

@@ -6,11 +6,8 @@ import re
 from typing import TYPE_CHECKING, Final
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
-
     from gigafactory.grok.evidence import Found
     from gigafactory.grok.judge import Judge
-    from gigafactory.spec.post import Hit
 
 _CORRECTION: Final = re.compile(
     r"\W*(?:correct(?:ion|ed)|clarification|erratum|corrigendum|errata|amendment"
@@ -19,10 +16,10 @@ _CORRECTION: Final = re.compile(
 )
 
 
-def order(hits: Sequence[Hit], judge: Judge) -> list[Found]:
+def order(judge: Judge) -> list[Found]:
     """Return the passages that answer, the best of each post, best first (newest, if asked)."""
     question = judge.question
-    found = [one for hit in hits if (one := judge.best(hit.post)) is not None]
+    found = [one for post in judge.posts if (one := judge.best(post)) is not None]
     if not found and judge.likeliest is not None:
         return [judge.likeliest]
     corrected = [one for one in found if _CORRECTION.match(one.passage.post.text)]

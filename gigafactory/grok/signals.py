@@ -27,6 +27,8 @@ SIGNALS: Final = (
     "told_behind_best", "told_ahead_of_next", "told_exactly_behind_best", "asks_time", "terms",
     "asks_reason", "asks_present",
 )  # fmt: skip
+# Of a post that was read: the reader's log odds, behind the best, ahead of the next; and rules.
+READ_SIGNALS: Final = (*SIGNALS, "read", "read_behind_best", "read_ahead_of_next", "passed")
 _DAY_S: Final = 86_400.0
 
 
@@ -73,11 +75,30 @@ def signals(evidence: Evidence, posts: Sequence[Post]) -> NDArray[np.float64]:
     ])  # fmt: skip
 
 
+def read_signals(
+    found: NDArray[np.float64], margins: NDArray[np.float64], passed: NDArray[np.float64]
+) -> NDArray[np.float64]:
+    """Return the signals of posts that were read, as [post, signal].
+
+    Args:
+        found: What `signals` gives of them.
+        margins: What the reader makes of each.
+        passed: Whether the rules of evidence let each pass.
+    """
+    behind = margins - margins.max()
+    return np.column_stack([found, margins, behind, margins - _best_other(margins), passed])
+
+
+def whole(post: Post) -> Passage:
+    """Return all of a post that is read, as one passage."""
+    return Passage(post, 0, min(len(post.text), READ_CHARS), 1, False)
+
+
 def _counted(evidence: Evidence, post: Post) -> Counted:
     question = evidence.question
-    whole = Passage(post, 0, min(len(post.text), READ_CHARS), 1, False)
-    places = {term: evidence.places(term, whole) for term in question.terms}
-    shares = loosely.shares(question, whole, places)
+    text = whole(post)
+    places = {term: evidence.places(term, text) for term in question.terms}
+    shares = loosely.shares(question, text, places)
     total = sum(evidence.weights[term.stem] for term in places) or 1.0
     missing = [
         term for term, at in places.items()
@@ -87,9 +108,9 @@ def _counted(evidence: Evidence, post: Post) -> Counted:
         told=sum(evidence.weights[term.stem] * share for term, share in shares.items()) / total,
         told_exactly=sum(evidence.weights[t.stem] for t, at in places.items() if at is not None)
         / total,
-        bears=float(kinds.bears(question, whole)),
-        dated=float(is_dated(question, whole)),
-        numbers=float(has_numbers(question, whole)),
+        bears=float(kinds.bears(question, text)),
+        dated=float(is_dated(question, text)),
+        numbers=float(has_numbers(question, text)),
         missing_names=float(len(missing)),
     )
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import time
 from dataclasses import replace
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
@@ -17,25 +17,32 @@ from gigafactory.grok.answering import Answering
 from gigafactory.grok.judge import Judge
 from gigafactory.grok.ordering import order
 from gigafactory.grok.question import question
+from gigafactory.grok.reader import Reader
 from gigafactory.grok.retrieve import DEPTH
 from gigafactory.spec.answer import Sentence
-from gigafactory.spec.post import Hit
 from tests.small_feed import NOW, SmallFeed, made, post
+
+if TYPE_CHECKING:
+    from gigafactory.spec.post import Post
 
 ASKED = "When does the Tarnbrook library reopen?"
 
 
-def crowd(size: int, text: str) -> list[Hit]:
-    posts = [post(str(at), "citydesk", at + 1, f"{text} No {at}.") for at in range(size)]
-    return [Hit(post=one, score=1.0) for one in posts]
+def crowd(size: int, text: str) -> list[Post]:
+    return [post(str(at), "citydesk", at + 1, f"{text} No {at}.") for at in range(size)]
 
 
 @pytest.mark.benchmark(group="first cited sentence, extractive")
-def test_first_cited_sentence(benchmark: Any) -> None:
+@pytest.mark.parametrize("judge", ["counted", "read"])
+def test_first_cited_sentence(benchmark: Any, judge: str) -> None:
+    """With the reader, 16 of the posts go through it."""
     feed, _ = made("small")
+    if judge == "read":
+        pytest.importorskip("onnxruntime", reason="the reader needs gigafactory[reader]")
+    reader = Reader() if judge == "read" else None
 
     def first() -> object:
-        return next(iter(Answering(feed, lambda: NOW).stream(ASKED)))
+        return next(iter(Answering(feed, lambda: NOW, reader=reader).stream(ASKED)))
 
     assert isinstance(benchmark(first), Sentence)
 
@@ -50,11 +57,11 @@ def test_first_cited_sentence(benchmark: Any) -> None:
     ],
 )
 def test_fifty_posts_judged(benchmark: Any, kind: str, text: str) -> None:
-    hits = crowd(DEPTH, text)
+    posts = crowd(DEPTH, text)
     asked = question(ASKED, NOW)
 
     def judged() -> int:
-        return len(order(hits, Judge(asked, [hit.post for hit in hits])))
+        return len(order(Judge(asked, posts)))
 
     found = benchmark.pedantic(judged, rounds=1 if kind == "long posts" else 10)
     assert (found == 0) == (kind == "near misses")

@@ -2,33 +2,28 @@
 
     python -m tests.grok_quality.fit_judge
 
-The figures it prints are of questions left out of the fit (ten parts), rules and thresholds as the
-judge has them; the examinations are never read.
+Two models: of what can be counted, on all worlds; and of what a reader says besides, on the worlds
+that the reader did not learn from. The figures it prints are of questions left out of the fit (ten
+parts), thresholds as the judge has them; the examinations are never read.
 """
 
 from __future__ import annotations
 
-import os
-import subprocess
 import sys
-import tempfile
+from functools import partial
 from typing import TYPE_CHECKING, Final, NamedTuple
 
 import numpy as np
 from scipy.optimize import minimize
 
 from gigafactory.catalog.files import write_whole
-from gigafactory.grok.conversation import standalone
+from gigafactory.grok import judge, reading
 from gigafactory.grok.evidence import Evidence
-from gigafactory.grok.feed import Feed
-from gigafactory.grok.home import feed_home
-from gigafactory.grok.judge import LIKELY, UNLIKELY, WEIGHTS
-from gigafactory.grok.question import question as read
-from gigafactory.grok.retrieve import retrieve, searches
-from gigafactory.grok.signals import SIGNALS, signals
-from gigafactory.spec.answer import Turn
-from gigafactory.spec.post import Query
-from tests.grok_quality.question_set import LEARNING, Question, questions
+from gigafactory.grok.reader import Reader
+from gigafactory.grok.reading import Reading
+from gigafactory.grok.signals import READ_SIGNALS, SIGNALS, signals
+from tests.grok_quality.question_set import LEARNING, READ_WITH, Question, questions
+from tests.grok_quality.worlds import Found, found_in
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -51,33 +46,29 @@ class Learned(NamedTuple):
 
 
 class Shown(NamedTuple):
-    """The posts found for one question: their signals, and which of them answer."""
+    """Posts found for one question: their signals, and which of them answer."""
 
     question: Question
     signals: Array
     answers: Array
 
 
-def examples(folder: Path, asked: Sequence[Question]) -> list[Shown]:
-    """Return what is found for questions in the feed of a folder, added as users add theirs."""
-    with tempfile.TemporaryDirectory() as home:
-        command = [sys.executable, "-c", "from gigafactory.cli import main; main()"]
-        environment = {**os.environ, "GIGA_HOME": home}
-        add = [*command, "feed", "add", str(folder / "feed.jsonl")]
-        subprocess.run(add, env=environment, check=True, capture_output=True)
-        feed = Feed(feed_home({"GIGA_HOME": home}))
-        return [one for question in asked if (one := _shown(feed, question))]
+def examples(folder: Path, asked: Sequence[Question], reader: Reader | None = None) -> list[Shown]:
+    """Return what is found for questions in the feed of a folder, added as users add theirs.
+
+    With a reader, only the posts that are read, with its signals.
+    """
+    return [_shown(one, reader) for one in found_in(folder, asked)]
 
 
-def _shown(feed: Feed, one: Question) -> Shown | None:
-    turns = [Turn(role=turn.role, text=turn.text) for turn in one.turns]
-    asked = read(standalone(one.question, turns, one.now), one.now)
-    found = retrieve(feed, [] if asked.is_empty else searches(asked, Query(as_of=one.now)))
-    posts = [hit.post for hit in found]
-    if not posts:
-        return None
-    answers = np.array([float(post.id in one.supporting) for post in posts])
-    return Shown(one, signals(Evidence(asked, posts), posts), answers)
+def _shown(found: Found, reader: Reader | None) -> Shown:
+    question, text, parsed, posts = found
+    if reader is None:
+        table = signals(Evidence(parsed, posts), posts)
+    else:
+        posts, table = Reading(parsed, posts, partial(reader.margins, text, question.now)).read
+    answers = np.array([float(post.id in question.supporting) for post in posts])
+    return Shown(question, table, answers)
 
 
 def fitted(shown: Sequence[Shown]) -> Learned:
@@ -109,7 +100,7 @@ def ahead(learned: Learned, shown: Sequence[Shown]) -> float:
     return wins / pairs
 
 
-def _left_out(shown: Sequence[Shown]) -> str:
+def _left_out(shown: Sequence[Shown], likely: float) -> str:
     """Return how often the likeliest post answers, of questions the fit had not seen."""
     right = shown_wrong = silent = 0
     for part in range(PARTS):
@@ -117,7 +108,7 @@ def _left_out(shown: Sequence[Shown]) -> str:
         for one in shown[part::PARTS]:
             margin = one.signals @ learned.weights + learned.bias
             best = int(margin.argmax())
-            if 1.0 / (1.0 + np.exp(-margin[best])) < LIKELY:
+            if 1.0 / (1.0 + np.exp(-margin[best])) < likely:
                 silent += not one.question.answerable
             elif one.answers[best]:
                 right += 1
@@ -125,24 +116,31 @@ def _left_out(shown: Sequence[Shown]) -> str:
                 shown_wrong += 1
     answerable = sum(one.question.answerable for one in shown)
     return (
-        f"without rules, {PARTS} parts left out in turn: precision "
-        f"{right / (right + shown_wrong):.3f}, recall {right / answerable:.3f}, abstention recall "
-        f"{silent / (len(shown) - answerable):.3f} at {LIKELY} (rules are refused below {UNLIKELY})"
+        f"{PARTS} parts left out in turn: precision {right / (right + shown_wrong):.3f}, recall "
+        f"{right / answerable:.3f}, abstention recall {silent / (len(shown) - answerable):.3f} "
+        f"at {likely}"
     )
 
 
 def main() -> None:
-    """Fit, tell, write."""
-    shown = [one for world in LEARNING for one in examples(world, questions(folder=world))]
+    """Fit both; the second one's posts are chosen by the first."""
+    counted = [one for world in LEARNING for one in examples(world, questions(folder=world))]
+    _write(judge.WEIGHTS, SIGNALS, counted, judge.LIKELY)
+    unread, reader = [world for world in LEARNING if world.name not in READ_WITH], Reader()
+    read = [one for world in unread for one in examples(world, questions(folder=world), reader)]
+    _write(reading.WEIGHTS, READ_SIGNALS, read, reading.LIKELY)
+
+
+def _write(path: Path, names: Sequence[str], shown: Sequence[Shown], likely: float) -> None:
+    """Fit, tell how well the fit does, and write it."""
     learned = fitted(shown)
+    order = f"{ahead(learned, shown):.3f} of pairs in order"
+    sys.stdout.write(f"{path.name}: {_left_out(shown, likely)}; {order}\n")
+    weights = zip(names, learned.weights, strict=True)
     lines = ["# Fitted by python -m tests.grok_quality.fit_judge on tests/grok_quality/learning.",
-             f"bias = {learned.bias:.{DIGITS}f}", "", "[weights]"]  # fmt: skip
-    lines += [
-        f"{name} = {weight:.{DIGITS}f}"
-        for name, weight in zip(SIGNALS, learned.weights, strict=True)
-    ]
-    write_whole(WEIGHTS, "\n".join(lines) + "\n")
-    sys.stdout.write(f"{_left_out(shown)}\n{ahead(learned, shown):.3f} of pairs in order\n")
+             f"bias = {learned.bias:.{DIGITS}f}", "", "[weights]",
+             *(f"{name} = {weight:.{DIGITS}f}" for name, weight in weights)]  # fmt: skip
+    write_whole(path, "\n".join(lines) + "\n")
 
 
 if __name__ == "__main__":

@@ -33,8 +33,10 @@ from typing import Any, Final
 
 FIRST: Final = Path(__file__).parent
 SECOND: Final = FIRST / "second"
-# No examinations: worlds that the judge is fitted on.
+# No examinations: worlds that the judge is fitted on. The reader learned from some of them, and is
+# surer of those than of others; what it says is weighed by the rest.
 LEARNING: Final = tuple(sorted(one.parent for one in FIRST.glob("learning/*/feed.jsonl")))
+READ_WITH: Final = frozenset({"capital", "north", "south", "tropics"})
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -18,7 +18,7 @@ import pytest
 from gigafactory.spec.answer import NOTHING_FOUND
 from tests.held_model import HeldModel, listening
 from tests.integration.test_cli_command import PROGRAM, Ran, refused
-from tests.served_feed import LIBRARY, NOTHING, PAGE, HomeFeed
+from tests.served_feed import HAPPENED, LIBRARY, NOTHING, PAGE, PLANNED, HomeFeed
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -46,7 +46,7 @@ def chat(feed: HomeFeed, *options: str, lines: str = "") -> Ran:
 def test_an_answer_is_printed_with_its_numbered_sources_their_age_and_the_feeds(
     feed: HomeFeed,
 ) -> None:
-    told = chat(feed, "--once", LIBRARY)
+    told = chat(feed, "--once", LIBRARY, "--no-reader")
     assert told.code == 0
     assert told.err == ""
     answer, empty, first, second, standing = told.out.splitlines()
@@ -59,7 +59,7 @@ def test_an_answer_is_printed_with_its_numbered_sources_their_age_and_the_feeds(
 
 
 def test_one_line_of_json_has_what_programs_rely_on(feed: HomeFeed) -> None:
-    told = chat(feed, "--once", LIBRARY, "--json").json
+    told = chat(feed, "--once", LIBRARY, "--no-reader", "--json").json
     assert list(told)[:5] == ["schema", "answer", "citations", "abstained", "model"]
     assert [
         (one["id"], one["url"], told["answer"][one["start"] : one["end"]], one["number"])
@@ -119,6 +119,28 @@ def test_a_mistake_is_one_line_that_names_it(
 ) -> None:
     monkeypatch.chdir(tmp_path)
     assert words in refused("chat", *options)
+
+
+def test_posts_are_read_with_the_question_unless_that_is_refused(feed: HomeFeed) -> None:
+    pytest.importorskip("onnxruntime", reason="the reader needs gigafactory[reader]")
+    feed.write(feed.post(*PLANNED))
+    for options, ids in (((), []), (("--reader",), []), (("--no-reader",), ["5"])):
+        told = chat(feed, "--once", HAPPENED, "--json", *options).json
+        assert [one["id"] for one in told["citations"]] == ids
+    assert chat(feed, "--once", LIBRARY).out.startswith(f"{FIRST} [1]\n")
+
+
+def test_without_the_readers_packages_answers_come_all_the_same(
+    feed: HomeFeed, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    gone = tmp_path / "gone"
+    gone.mkdir()
+    (gone / "onnxruntime.py").write_text("raise ModuleNotFoundError(name='onnxruntime')\n")
+    monkeypatch.setenv("PYTHONPATH", str(gone))
+    assert chat(feed, "--once", LIBRARY).out.startswith(f"{FIRST} [1]")
+    told = chat(feed, "--once", LIBRARY, "--reader")
+    assert (told.code, told.out) == (2, "")
+    assert told.err == ("giga: onnxruntime is not installed: pip install 'gigafactory[reader]'\n")
 
 
 def test_a_model_that_is_not_there_is_said_and_posts_are_quoted(feed: HomeFeed) -> None:
@@ -205,7 +227,7 @@ def prompts(number: int) -> Callable[[str], bool]:
 def test_on_a_terminal_questions_follow_one_another_and_lines_break_between_words(
     feed: HomeFeed, terminals: list[Terminal]
 ) -> None:
-    terminals.append(terminal := Terminal(feed))
+    terminals.append(terminal := Terminal(feed, "--no-reader"))
     terminal.until(prompts(1))
     terminal.type(f"{LIBRARY}\n")
     shown = terminal.until(prompts(2))

@@ -19,7 +19,7 @@ from tests.small_feed import NOW, SmallFeed, made, post
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
-    from gigafactory.spec.post import Hit
+    from gigafactory.grok.judge import Judge
 
 FACT = "The Tay bridge is closed until Friday because of ice."
 
@@ -31,15 +31,13 @@ class Scripted:
 
     def __init__(self, *texts: str) -> None:
         self.texts = texts
-        self.read: list[Hit] = []
 
     def drafts(
         self,
         question: str,  # noqa: ARG002
         turns: Sequence[Turn],  # noqa: ARG002
-        hits: Sequence[Hit],
+        judge: Judge,  # noqa: ARG002
     ) -> Iterator[Draft]:
-        self.read = list(hits)
         yield from (Draft(text) for text in self.texts)
 
 
@@ -183,11 +181,9 @@ def test_a_post_deleted_while_the_question_is_answered_is_not_quoted() -> None:
     feed = feed_of(FACT)
 
     class Deleting(Scripted):
-        def drafts(
-            self, question: str, turns: Sequence[Turn], hits: Sequence[Hit]
-        ) -> Iterator[Draft]:
+        def drafts(self, question: str, turns: Sequence[Turn], judge: Judge) -> Iterator[Draft]:
             feed.posts.clear()
-            return super().drafts(question, turns, hits)
+            return super().drafts(question, turns, judge)
 
     answer = Answering(feed, lambda: NOW, Deleting(FACT)).answer("Why is the Tay bridge closed?")
     assert answer.abstained

@@ -20,7 +20,7 @@ from prometheus_client.parser import text_string_to_metric_families
 from gigafactory.spec.answer import NOTHING_FOUND
 from tests.held_model import HeldModel, listening
 from tests.integration.test_cli_command import refused
-from tests.served_feed import LIBRARY, NOTHING, PAGE, TOKEN, HomeFeed, served
+from tests.served_feed import HAPPENED, LIBRARY, NOTHING, PAGE, PLANNED, TOKEN, HomeFeed, served
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -83,6 +83,19 @@ def test_a_chat_is_answered_with_spans_that_number_author_and_page_belong_to(
     assert told.grok["newest_age_s"] >= 3600
     assert told.choices[0].finish_reason == "stop"
     assert told.usage.total_tokens == 0
+
+
+def test_with_the_reader_a_post_that_only_seems_to_answer_is_not_cited(tmp_path: Path) -> None:
+    pytest.importorskip("onnxruntime", reason="the reader needs gigafactory[reader]")
+    feed = HomeFeed(tmp_path).fill()
+    feed.write(feed.post(*PLANNED))
+    answers = []
+    for option in ("--reader", "--no-reader"):
+        with served(feed, option) as (url, _):
+            client = client_of(url)
+            answers.append([chatted(client, one).citations for one in (LIBRARY, HAPPENED)])
+    assert [len(cited) for cited in answers[0]] == [1, 0]
+    assert [len(cited) for cited in answers[1]] == [2, 1]
 
 
 def test_a_streamed_chat_is_the_whole_one_sentence_by_sentence(client: openai.OpenAI) -> None:

@@ -160,7 +160,7 @@ def clock() -> Any:
 def test_sentences_of_an_endpoint_are_checked_and_marked() -> None:
     said = ("The Tay bridge is closed ", "because of ice. It was ", "closed by aliens.")
     with serving(lambda to, _: stream(to, *said)) as url:
-        answering = Answering(feed(), clock, Modelled(Endpoint(url), clock))
+        answering = Answering(feed(), clock, Modelled(Endpoint(url)))
         answer = answering.answer("Why is the Tay bridge closed?")
     assert answer.text == "The Tay bridge is closed because of ice. [1]"
     assert (answer.model, answer.dropped) == ("listed-model", 1)
@@ -169,7 +169,7 @@ def test_sentences_of_an_endpoint_are_checked_and_marked() -> None:
 def test_an_endpoint_that_fails_gives_way_to_quoted_posts_and_it_is_said() -> None:
     secret = "-".join(("shown", "to", "nobody"))
     with serving(lambda to, _: send(to, 500, "oops")) as url:
-        answering = Answering(feed(), clock, Modelled(Endpoint(url, token=secret), clock))
+        answering = Answering(feed(), clock, Modelled(Endpoint(url, token=secret)))
         answer = answering.answer("Why is the Tay bridge closed?")
     assert answer.text == f"{FACT} [1]"
     assert answer.model == "extractive"
@@ -179,7 +179,7 @@ def test_an_endpoint_that_fails_gives_way_to_quoted_posts_and_it_is_said() -> No
 
 def test_no_model_is_asked_when_no_post_answers() -> None:
     with serving(lambda to, _: stream(to, "Aliens did.")) as url:
-        answering = Answering(feed(), clock, Modelled(Endpoint(url), clock))
+        answering = Answering(feed(), clock, Modelled(Endpoint(url)))
         answer = answering.answer("Who won the Lakeside 10k?")
     assert answer.abstained
     assert answer.dropped == 0
@@ -215,7 +215,7 @@ def test_the_packaged_model_answers_offline_and_passes_the_same_check() -> None:
     text = "The new chief scientist of Qubix is Lena Park."
     small = SmallFeed()
     small.add(post("1", "techdaily", 2, text))
-    answering = Answering(small, clock, Modelled(Embedded(), clock))
+    answering = Answering(small, clock, Modelled(Embedded()))
     answer = answering.answer("Who is the new chief scientist of Qubix?")
     assert [one.post.id for one in answer.citations] == ["1"]
     assert answer.model in {NAME, "extractive"}
