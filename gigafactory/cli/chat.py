@@ -10,6 +10,8 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from gigafactory.cli import feed_options
+
 if TYPE_CHECKING:
     from gigafactory.cli.talk import Talk
 
@@ -17,25 +19,12 @@ if TYPE_CHECKING:
 def chat(
     once: Annotated[str | None, typer.Option("--once", help="Answer this and end.")] = None,
     as_json: Annotated[bool, typer.Option("--json", help="One line of JSON an answer.")] = False,
-    model: Annotated[
-        str | None, typer.Option(help="Who drafts: extractive (quotes posts) or embedded.")
-    ] = None,
-    endpoint: Annotated[str, typer.Option(help="URL of an OpenAI-compatible API.")] = "",
-    endpoint_model: Annotated[str, typer.Option(help="Model to ask it for.")] = "",
-    token_env: Annotated[
-        str | None, typer.Option(help="Environment variable with the token to show it.")
-    ] = None,
-    rerank: Annotated[
-        bool, typer.Option("--rerank", help="Order posts by meaning too; needs [rerank].")
-    ] = False,
-    reader: Annotated[
-        bool | None,
-        typer.Option(
-            "--reader/--no-reader",
-            help="Read posts together with the question; "
-            "needs [reader], and is done where that is installed.",
-        ),
-    ] = None,
+    model: feed_options.Model = None,
+    endpoint: feed_options.Endpoint = "",
+    endpoint_model: feed_options.EndpointModel = "",
+    token_env: feed_options.EndpointTokenEnv = None,
+    rerank: feed_options.Rerank = False,
+    reader: feed_options.Reader = None,
     as_of: Annotated[
         str, typer.Option(help="See the feed as of a date, a moment, or 2h or 3d ago.")
     ] = "",

@@ -7,6 +7,8 @@ from typing import TYPE_CHECKING, Annotated, Any, NamedTuple
 
 import typer
 
+from gigafactory.cli import feed_options
+
 if TYPE_CHECKING:
     from gigafactory.grok.modelled import ChatModel
 
@@ -30,19 +32,6 @@ TokenEnv = Annotated[
 MaxRate = Annotated[
     float | None, typer.Option(help="Feed: requests a second of one address; 0 for any.")
 ]
-FeedModel = Annotated[str | None, typer.Option(help="Feed: extractive (quotes posts) or embedded.")]
-EndpointTokenEnv = Annotated[
-    str | None, typer.Option(help="Environment variable with the token to show it.")
-]
-Rerank = Annotated[
-    bool, typer.Option("--rerank", help="Feed: order posts by meaning too; needs [rerank].")
-]
-
-ReaderOption = Annotated[
-    bool | None,
-    typer.Option("--reader/--no-reader", help="Feed: read posts together with the question; "
-                 "needs [reader], and is done where that is installed."),
-]  # fmt: skip
 
 
 def serve(
@@ -53,12 +42,12 @@ def serve(
     max_waiting: Annotated[int, typer.Option(help="Requests that may wait.")] = 16,
     max_tokens: Annotated[int | None, typer.Option(help="RUN: most tokens of an answer.")] = None,
     max_rate: MaxRate = None,
-    model: FeedModel = None,
-    endpoint: Annotated[str, typer.Option(help="Feed: an OpenAI-compatible API drafts.")] = "",
-    endpoint_model: Annotated[str, typer.Option(help="Model to ask it for.")] = "",
-    endpoint_token_env: EndpointTokenEnv = None,
-    rerank: Rerank = False,
-    reader: ReaderOption = None,
+    model: feed_options.Model = None,
+    endpoint: feed_options.Endpoint = "",
+    endpoint_model: feed_options.EndpointModel = "",
+    endpoint_token_env: feed_options.EndpointTokenEnv = None,
+    rerank: feed_options.Rerank = False,
+    reader: feed_options.Reader = None,
     as_json: Annotated[bool, typer.Option("--json", help="One line of JSON.")] = False,
 ) -> None:
     """Serve cited answers from the feed under GIGA_HOME, or the newest checkpoint of a run."""

@@ -30,7 +30,7 @@ if TYPE_CHECKING:
 WEIGHTS: Final = Path(__file__).parent / "data" / "reader.onnx"
 TOKENIZER: Final = Path(__file__).parent / "data" / "reader-tokenizer.json"
 PIECES: Final = 96  # of question and passage together
-READ_CHARS: Final = 420  # of a passage, with who wrote it and when
+SHOWN_CHARS: Final = 420  # of a passage, with who wrote it and when
 
 
 class Reader:
@@ -65,4 +65,4 @@ def question_text(asked: str, now: datetime) -> str:
 def passage_text(passage: Passage) -> str:
     """Return a passage as the model is shown it, for who says it when is part of what is said."""
     post = passage.post
-    return f"{plain(post.author)}, {post.created_at:%A %d %B}: {plain(passage.text)}"[:READ_CHARS]
+    return f"{plain(post.author)}, {post.created_at:%A %d %B}: {plain(passage.text)}"[:SHOWN_CHARS]

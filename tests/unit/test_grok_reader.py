@@ -12,7 +12,7 @@ pytest.importorskip("onnxruntime", reason="the reader needs gigafactory[reader]"
 
 from gigafactory.errors import CatalogError, MissingExtra
 from gigafactory.grok import reader as module
-from gigafactory.grok.reader import READ_CHARS, Reader, passage_text, question_text
+from gigafactory.grok.reader import SHOWN_CHARS, Reader, passage_text, question_text
 from gigafactory.grok.signals import whole
 from tests.small_feed import NOW, post
 
@@ -52,10 +52,10 @@ def test_a_passage_is_read_alike_alone_and_among_others(reader: Reader) -> None:
 
 
 def test_a_passage_is_shown_with_who_wrote_it_and_when_and_is_cut() -> None:
-    (one,) = shown("x" * 2 * READ_CHARS)
+    (one,) = shown("x" * 2 * SHOWN_CHARS)
     text = passage_text(one)
     assert text.startswith(f"harwick_news, {one.post.created_at:%A %d %B}: xxx")
-    assert len(text) == READ_CHARS
+    assert len(text) == SHOWN_CHARS
     assert question_text(ASKED, NOW) == f"{ASKED} ({NOW:%A %d %B})"
 
 

@@ -9,19 +9,16 @@ GIGAFACTORY_REGENERATE=1 the tables go to docs/explanation.
 from __future__ import annotations
 
 import os
-import subprocess
 import sys
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Final
+from typing import TYPE_CHECKING, Final, NamedTuple
 
 import numpy as np
 import pytest
 
 from gigafactory.catalog.files import write_whole
 from gigafactory.grok.answering import Answering
-from gigafactory.grok.feed import Feed
-from gigafactory.grok.home import feed_home
 from gigafactory.grok.reader import Reader
 from gigafactory.grok.signals import whole
 from gigafactory.spec.answer import Turn
@@ -36,6 +33,12 @@ from tests.grok_quality.question_set import (
 )
 from tests.grok_quality.reading_set import HELD_OUT, clusters
 from tests.grok_quality.scorer import Given, Score, score_by, table
+from tests.grok_quality.worlds import feed_of
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from gigafactory.grok.feed import Feed
 
 PAGES: Final = Path(__file__).parents[2] / "docs" / "explanation"
 LATER: Final = datetime(2026, 11, 25, tzinfo=UTC)  # no question is asked after it
@@ -60,18 +63,18 @@ FLOORS: Final = {
 READS: Final = 0.87  # of pairs of a post that answers and one that does not, in order
 
 
+class Examined(NamedTuple):
+    """An examination's name, and its feed."""
+
+    name: str
+    feed: Feed
+
+
 @pytest.fixture(scope="module", params=EXAMINATIONS)
-def home(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Return a home whose feed is the examination's, added as users add theirs."""
-    folder: Path = tmp_path_factory.mktemp("home") / request.param
-    command = [sys.executable, "-c", "from gigafactory.cli import main; main()"]
-    subprocess.run(
-        [*command, "feed", "add", str(EXAMINATIONS[request.param] / "feed.jsonl")],
-        env={**os.environ, "GIGA_HOME": str(folder)},
-        check=True,
-        capture_output=True,
-    )
-    return folder
+def examined(request: pytest.FixtureRequest) -> Iterator[Examined]:
+    """Yield an examination whose feed was added as users add theirs."""
+    with feed_of(EXAMINATIONS[request.param]) as feed:
+        yield Examined(request.param, feed)
 
 
 def given(answering: Answering, one: Question) -> Given:
@@ -93,24 +96,20 @@ def reader(request: pytest.FixtureRequest) -> Reader | None:
 
 @pytest.mark.parametrize("split", ["dev", "test"])
 def test_answers_cite_what_supports_them_and_nothing_is_said_without(
-    home: Path, reader: Reader | None, split: str, capsys: pytest.CaptureFixture[str]
+    examined: Examined, reader: Reader | None, split: str, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    feed = Feed(feed_home({"GIGA_HOME": str(home)}))
-    answering, judge = (
-        Answering(feed, lambda: LATER, reader=reader),
-        "read" if reader else "counted",
-    )
-    asked = questions(split, folder=EXAMINATIONS[home.name])
+    answering = Answering(examined.feed, lambda: LATER, reader=reader)
+    judge = "read" if reader else "counted"
+    asked = questions(split, folder=EXAMINATIONS[examined.name])
     answers = {one.id: given(answering, one) for one in asked}
     whole = score_by(lambda one: one.split, asked, answers)
     told = table(whole | score_by(lambda one: one.kind, asked, answers))
     with capsys.disabled():
-        sys.stdout.write(f"\n{home.name}, {judge}\n{told}\n")
+        sys.stdout.write(f"\n{examined.name}, {judge}\n{told}\n")
     if "GIGAFACTORY_REGENERATE" in os.environ:
-        write_whole(
-            PAGES / f"answering-{home.name}-{split}-{judge}-table.md", f"```text\n{told}\n```\n"
-        )
-    floors = dict(zip(FIGURES, FLOORS[home.name, split, judge], strict=True))
+        page = PAGES / f"answering-{examined.name}-{split}-{judge}-table.md"
+        write_whole(page, f"```text\n{told}\n```\n")
+    floors = dict(zip(FIGURES, FLOORS[examined.name, split, judge], strict=True))
     assert below(whole[split], floors) == []
 
 
