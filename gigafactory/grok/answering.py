@@ -13,6 +13,7 @@ from functools import partial
 from typing import TYPE_CHECKING, Final
 
 from gigafactory.grok import kinds, shown
+from gigafactory.grok.compound import parts
 from gigafactory.grok.conversation import standalone
 from gigafactory.grok.extractive import Extractive
 from gigafactory.grok.judge import Judge
@@ -33,7 +34,6 @@ if TYPE_CHECKING:
     from datetime import datetime
 
     from gigafactory.grok.doors import Answerer, Draft, Searchable
-    from gigafactory.grok.question import Question
     from gigafactory.grok.reader import Reader
     from gigafactory.spec.answer import Turn
     from gigafactory.spec.post import Hit, Post, PostKey
@@ -116,24 +116,28 @@ class Answering:
         within = narrowed(within, given)
         now = within.as_of or self._clock()
         asked = standalone(text, turns, now)
-        parsed = read(asked, now)
-        queries = [] if parsed.is_empty else searches(parsed, within)
-        hits: Sequence[Hit] = retrieve(self._feed, queries)
-        if self._rerank is not None and hits and not parsed.newest:
-            hits = self._rerank(asked, hits)
         freshness = self._feed.freshness(now)
         notes += [f"understood as: {asked}"] if turns and asked != text else []
         notes += shown.down(freshness)
         writing = _Written(notes=notes)
-        check = _Check(self._feed, self._judge(parsed, hits, asked, now))
-        yield from self._sentences(asked, turns, check, writing)
+        queries: list[Query] = []
+        unanswered: list[str] = []
+        for part in parts(asked, now):
+            judge, looked_for = self._looked_up(part, within, now)
+            queries += looked_for
+            check = _Check(self._feed, judge)
+            yield from self._sentences(part, turns, check, writing)
+            writing.dropped += check.dropped
+            unanswered += [] if check.is_answered else [part]
+        if writing.citations:
+            writing.notes += [f"I found nothing in the feed on: {part}" for part in unanswered]
         yield Answer(
             id=uuid.uuid4().hex,
             question=question,
             text=writing.text or NOTHING_FOUND,
             citations=tuple(writing.citations),
             abstained=not writing.citations,
-            model=writing.model,
+            model=writing.model or (self._answerer or Extractive()).name,
             asked_at=self._clock(),
             freshness=freshness,
             dropped=writing.dropped,
@@ -141,11 +145,17 @@ class Answering:
             notes=tuple(writing.notes),
         )
 
-    def _judge(self, parsed: Question, hits: Sequence[Hit], asked: str, now: datetime) -> Judge:
+    def _looked_up(self, asked: str, within: Query, now: datetime) -> tuple[Judge, list[Query]]:
+        """Return the judge of the posts found for a question, and what was looked for."""
+        parsed = read(asked, now)
+        queries = [] if parsed.is_empty else searches(parsed, within)
+        hits: Sequence[Hit] = retrieve(self._feed, queries)
+        if self._rerank is not None and hits and not parsed.newest:
+            hits = self._rerank(asked, hits)
         posts = [hit.post for hit in hits]
         if self._reader is None:
-            return Judge(parsed, posts)
-        return Reading(parsed, posts, partial(self._reader.margins, asked, now))
+            return Judge(parsed, posts), queries
+        return Reading(parsed, posts, partial(self._reader.margins, asked, now)), queries
 
     def _sentences(
         self, asked: str, turns: Sequence[Turn], check: _Check, writing: _Written
@@ -158,23 +168,31 @@ class Answering:
         except ModelError as error:
             log.warning("model unavailable: %s", error)
             writing.notes.append(f"the model is unavailable ({error}); posts are quoted instead")
-        writing.model = answerer.name
-        if writing.citations or answerer is quoting:
+        if check.is_answered:
+            writing.model = answerer.name
+        if check.is_answered or answerer is quoting:
             return
-        if writing.dropped:
+        if check.dropped:
             writing.notes.append("no post supports what the model wrote; posts are quoted instead")
         yield from check.kept(quoting.drafts(asked, turns, check.judge), writing)
-        if writing.citations:
-            writing.model = quoting.name
+        if check.is_answered:
+            writing.model = writing.model or quoting.name
 
 
 class _Check:
-    """Lets through what posts that were read support, and that answers the question."""
+    """Lets through what posts that were read support, and that answers the question.
+
+    Attributes:
+        is_answered: Something was let through.
+        dropped: Drafts that were not.
+    """
 
     def __init__(self, feed: Searchable, judge: Judge) -> None:
         self._feed = feed
         self._posts = {post.key: post for post in judge.posts}
         self.judge = judge
+        self.is_answered = False
+        self.dropped = 0
 
     def kept(self, drafts: Iterator[Draft], writing: _Written) -> Iterator[Sentence]:
         """Yield the drafts that hold, with their marks; count the others."""
@@ -184,8 +202,10 @@ class _Check:
             text = plain(draft.text)
             passage = self._passage(draft, text) if text else None
             if passage is None:
-                writing.dropped += 1
-            elif text.lower() not in writing.said:
+                self.dropped += 1
+                continue
+            self.is_answered = True
+            if text.lower() not in writing.said:
                 yield writing.add(text, passage)
 
     def _passage(self, draft: Draft, text: str) -> Passage | None:

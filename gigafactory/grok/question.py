@@ -27,6 +27,20 @@ _NEWEST: Final = re.compile(
     r"|so far|breaking|up to date|current)\b",
     re.IGNORECASE,
 )
+# "The last loss", "was Rask last seen"; not "last week", "the last 3 days", "how long did it last".
+_NO_LAST: Final = (
+    r"(?!(?:week|month|year|night|evening|morning|spring|summer|autumn|fall|winter|season|decade"
+    r"|century|name|minute|place|resort|chance|of|\d+|two|three|four|five|six|few|couple|days"
+    r"|weeks|hours?|minutes|months|years|long|longer|until|till|for|from|only|at|in|on|through"
+    r"|less|more|under|over|\w+day)\b)"
+)
+_LAST: Final = re.compile(
+    r"\b(?:the|its|their|his|her|my|our|\w+'s|(?:did|was|were|been|had|has)(?:\s+[\w.@-]+){0,4})"
+    rf"\s+(?P<last>last)\s+{_NO_LAST}\w",
+    re.IGNORECASE,
+)
+_PAST: Final = re.compile(r"\b(?:was|were|did|had|has|have)\b", re.IGNORECASE)
+_WHEN_KINDS: Final = frozenset({"time", "clock", "day", "month", "year"})
 _FILLER: Final = re.compile(
     r"\b(?:these days|nowadays|at all|at present|presently|by now|in total|in all|all in all"
     r"|in the end|for sure|of course|by the way|altogether|at this point|this time|or so|in fact"
@@ -117,13 +131,24 @@ def question(text: str, now: datetime) -> Question:
         numbers=tuple(one for one in quantities(plain, whens) if one.written.lower() != "one"),
         whens=whens,
         authors=authors,
-        newest=bool(_NEWEST.search(plain)),
+        newest=bool(_newest_spans(plain, kind)),
         is_negated=bool(lower & (lexicon.NEGATIONS - {"no", "fails", "failed"})),
         is_present=bool(_PRESENT.search(plain)),
         is_modal=bool(_MODAL.search(plain)),
         is_either=_is_either(plain, whens),
         wants_opinion=bool(lower & lexicon.OPINION) or "think" in {w.stem for w in found},
     )
+
+
+def _newest_spans(plain: str, kind: Asked) -> list[tuple[int, int]]:
+    """Return where a question says that the newest is asked for.
+
+    "Last" does, but for the last bus of a timetable.
+    """
+    spans = [one.span() for one in _NEWEST.finditer(plain)]
+    if kind.kind not in _WHEN_KINDS or _PAST.search(plain):
+        spans += [one.span("last") for one in _LAST.finditer(plain)]
+    return spans
 
 
 def _is_either(plain: str, whens: tuple[When, ...]) -> bool:
@@ -162,7 +187,7 @@ def _terms(
     plain: str, found: list[Word], kind: Asked, whens: tuple[When, ...], authors: tuple[str, ...]
 ) -> list[Term]:
     timed = [(when.start, when.end) for when in whens]
-    timed += [one.span() for one in (*_NEWEST.finditer(plain), *_FILLER.finditer(plain))]
+    timed += _newest_spans(plain, kind) + [one.span() for one in _FILLER.finditer(plain)]
     timed += [(one.start, one.end) for one in quantities(plain, whens) if one.kind == "ordinal"]
     titled = _is_titled(found)
     terms: dict[str, Term] = {}

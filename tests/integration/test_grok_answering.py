@@ -72,6 +72,43 @@ def test_each_mark_spans_its_sentence_and_quotes_the_words_of_its_post() -> None
             assert said == f"{' '.join(quote.split())} [{citation.number}]"
 
 
+CUP = "Vera Lindqvist wins the Brell Cup."
+CROWD = "4,200 people watched the Brell Cup today."
+
+
+def test_each_part_of_a_question_has_its_own_answer() -> None:
+    answer = asked(feed_of(CUP, CROWD), "Who won the Brell Cup and how many watched?")
+    assert answer.text == f"{CUP} [1] {CROWD} [2]"
+    assert not answer.notes
+
+
+def test_a_part_that_nothing_answers_is_told() -> None:
+    answer = asked(feed_of(CUP), "Who won the Brell Cup and what does a ticket cost?")
+    assert answer.text == f"{CUP} [1]"
+    assert [note for note in answer.notes if "ticket" in note] == [
+        "I found nothing in the feed on: what does a ticket cost at Brell Cup?"
+    ]
+
+
+def test_a_post_that_answers_both_parts_is_quoted_once() -> None:
+    both = "Vera Lindqvist wins the Brell Cup before 4,200 people."
+    answer = asked(feed_of(both), "Who won the Brell Cup and how many people watched the Cup?")
+    assert answer.text == f"{both} [1]"
+    assert not answer.notes
+
+
+def test_of_a_question_in_parts_a_model_may_answer_one_and_posts_the_other() -> None:
+    answer = asked(feed_of(CUP, CROWD), "Who won the Brell Cup and how many watched?", CUP)
+    assert answer.text == f"{CUP} [1] {CROWD} [2]"
+    assert (answer.model, answer.dropped) == ("scripted", 1)
+
+
+def test_the_last_is_the_newest() -> None:
+    losses = [f"run nova step {step}: loss {3.0 - step / 100:.2f}" for step in (30, 20, 10)]
+    answer = asked(feed_of(*losses), "What was the last loss?")
+    assert answer.text == "run nova step 30: loss 2.70 [1]"
+
+
 def test_a_post_has_one_number_wherever_it_is_cited() -> None:
     answer = asked(
         feed_of(FACT), "Why is the Tay bridge closed?", FACT, "Ice has closed the Tay bridge."

@@ -88,6 +88,26 @@ def test_recency_is_asked_for_only_in_words_that_ask_for_it() -> None:
 
 
 @pytest.mark.parametrize(
+    ("text", "newest"),
+    [
+        ("What was the last loss?", True),
+        ("When was the last checkpoint saved?", True),
+        ("Where was Rask last seen?", True),
+        ("When did the run last fail?", True),
+        ("How long did the last outage last?", True),
+        ("What happened last week?", False),
+        ("What happened in the last 3 days?", False),
+        ("How long did the outage last?", False),
+        ("When does the last ferry leave?", False),
+        ("Who was in last place?", False),
+    ],
+)
+def test_the_last_of_what_was_is_the_newest(text: str, *, newest: bool) -> None:
+    assert read(text).newest == newest
+    assert not newest or [term.text for term in read(text).terms].count("last") == ("last?" in text)
+
+
+@pytest.mark.parametrize(
     ("text", "days"),
     [
         ("yesterday", -1),
