@@ -2,7 +2,7 @@
 
     python -m tests.grok_quality.fit_judge
 
-Two models: of what can be counted, on all worlds; and of what a reader says besides, on the worlds
+Two models: of what can be counted, on six worlds; and of what a reader says besides, on the worlds
 that the reader did not learn from. The figures it prints are of questions left out of the fit (ten
 parts), thresholds as the judge has them; the examinations are never read.
 """
@@ -22,7 +22,7 @@ from gigafactory.grok.evidence import Evidence
 from gigafactory.grok.reader import Reader
 from gigafactory.grok.reading import Reading
 from gigafactory.grok.signals import READ_SIGNALS, SIGNALS, signals
-from tests.grok_quality.question_set import LEARNING, READ_WITH, Question, questions
+from tests.grok_quality.question_set import COUNTED, LEARNING, UNREAD, Question, questions
 from tests.grok_quality.worlds import Found, found_in
 
 if TYPE_CHECKING:
@@ -124,11 +124,13 @@ def _left_out(shown: Sequence[Shown], likely: float) -> str:
 
 def main() -> None:
     """Fit both; the second one's posts are chosen by the first."""
-    counted = [one for world in LEARNING for one in examples(world, questions(folder=world))]
-    _write(judge.WEIGHTS, SIGNALS, counted, judge.LIKELY)
-    unread, reader = [world for world in LEARNING if world.name not in READ_WITH], Reader()
-    read = [one for world in unread for one in examples(world, questions(folder=world), reader)]
-    _write(reading.WEIGHTS, READ_SIGNALS, read, reading.LIKELY)
+    _write(judge.WEIGHTS, SIGNALS, _of(COUNTED), judge.LIKELY)
+    _write(reading.WEIGHTS, READ_SIGNALS, _of(UNREAD, Reader()), reading.LIKELY)
+
+
+def _of(names: frozenset[str], reader: Reader | None = None) -> list[Shown]:
+    worlds = [world for world in LEARNING if world.name in names]
+    return [one for world in worlds for one in examples(world, questions(folder=world), reader)]
 
 
 def _write(path: Path, names: Sequence[str], shown: Sequence[Shown], likely: float) -> None:

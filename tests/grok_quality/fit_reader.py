@@ -1,11 +1,13 @@
 """Trains the reader, `gigafactory/grok/data/reader.onnx`, and tells how well it reads.
 
-    python -m tests.grok_quality.fit_reader        (about two hours on two cores)
+    python -m tests.grok_quality.fit_reader KEPT        (about two hours on two cores)
 
 The packaged all-MiniLM-L6-v2 becomes a reader of pairs: question and passage go through it
-together, a head tells how surely the one answers the other. It learns from `reading/` in rounds and
-from four of the learning worlds; the examinations are never read. Then its weights are stored in
-eight bits. Needs the packages of `[calibrate]`.
+together, a head tells how surely the one answers the other. It learns in stages: from the clusters
+of `reading/`, then from what is found for the questions of the learning worlds; the examinations
+are never read. The weights after each stage are kept in the folder KEPT: a fit that was broken off
+goes on with the next stage, to the same end. Then they are stored in eight bits. Needs the packages
+of `[calibrate]`.
 
 Source: Nogueira and Cho, *Passage Re-ranking with BERT*, 2019; Loshchilov and Hutter, *Decoupled
 Weight Decay Regularization*, ICLR 2019.
@@ -28,7 +30,14 @@ from torch.nn import functional
 from gigafactory.grok.embedding import TOKENIZER as PACKAGED_TOKENIZER
 from gigafactory.grok.embedding import Packaged
 from gigafactory.grok.reader import PIECES, TOKENIZER, WEIGHTS
-from tests.grok_quality.reading_set import HELD_OUT, Pair, clusters, every, of_worlds, some
+from tests.grok_quality.reading_set import (
+    PARTS,
+    Pair,
+    every,
+    in_part,
+    of_clusters,
+    of_worlds,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
@@ -38,11 +47,8 @@ MODEL: Final = Packaged(
     "model/model.safetensors",
     "53aa51172d142c89d9012cce15ae4d6cc0ca6895895114379cacb4fab128d9db",
 )
-ROUNDS: Final = ("first",)  # of the second one only a check is made so far
-EPOCHS: Final = 2
 PAIRS: Final = 32  # of a batch
-RATE: Final = 1.3e-4
-WARM: Final = 0.06  # of all steps
+WARM: Final = 200  # steps
 DECAY: Final = 0.01
 MAX_NORM: Final = 1.0
 DROPOUT: Final = 0.1
@@ -191,20 +197,42 @@ class Batches:
         return map(self.of, batches)
 
 
-def train(model: Model, batches: Batches, drawn: Callable[[random.Random], list[Pair]]) -> None:
-    """Train for some epochs, whose pairs are drawn anew each time."""
+class Stage(NamedTuple):
+    """A part of the learning.
+
+    Attributes:
+        name: Of what it learns from.
+        drawn: Draws the pairs of an epoch.
+        epochs: How often they are drawn.
+        rates: The first and the last rate of learning.
+    """
+
+    name: str
+    drawn: Callable[[random.Random], list[Pair]]
+    epochs: int
+    rates: tuple[float, float]
+
+
+STAGES: Final = (
+    Stage("clusters", of_clusters, 1, (1.3e-4, 0.8e-4)),
+    Stage("worlds", of_worlds, 1, (1.0e-4, 0.0)),
+)
+
+
+def train(model: Model, batches: Batches, stage: Stage) -> None:
+    """Learn for one stage."""
     chance = random.Random(0)  # noqa: S311  nothing secret
+    torch.manual_seed(0)
     learned = [one for one in model.parameters() if one.requires_grad]
-    optimizer = torch.optim.AdamW(learned, lr=RATE, weight_decay=DECAY)
+    optimizer = torch.optim.AdamW(learned, lr=0.0, weight_decay=DECAY)
     steps, step, began = 0, 0, time.monotonic()
-    for _ in range(EPOCHS):
-        pairs = drawn(chance)
-        steps = steps or EPOCHS * -(-len(pairs) // PAIRS)
+    for _ in range(stage.epochs):
+        pairs = stage.drawn(chance)
+        steps = steps or stage.epochs * -(-len(pairs) // PAIRS)
         model.train()
         for given, answers in batches.shuffled(pairs, chance):
-            share = min((step + 1) / (WARM * steps), (steps - step) / ((1.0 - WARM) * steps) + 1e-3)
             for group in optimizer.param_groups:
-                group["lr"] = RATE * max(share, 1e-3)
+                group["lr"] = rate(step, steps, stage.rates)
             loss = functional.binary_cross_entropy_with_logits(model(*given), answers)
             optimizer.zero_grad()
             loss.backward()  # type: ignore[no-untyped-call]
@@ -213,7 +241,14 @@ def train(model: Model, batches: Batches, drawn: Callable[[random.Random], list[
             step += 1
             if step % TELL == 0:
                 spent = f"{time.monotonic() - began:.0f} s"
-                _tell(f"{step} of {steps}: loss {loss.item():.3f}, {spent}")
+                _tell(f"{stage.name}, {step} of {steps}: loss {loss.item():.3f}, {spent}")
+
+
+def rate(step: int, steps: int, rates: tuple[float, float]) -> float:
+    """Return the rate of learning of a step: it warms up, and falls evenly."""
+    first, last = rates
+    done = min(step / steps, 1.0)
+    return min((step + 1) / WARM, 1.0) * (first + (last - first) * done)
 
 
 def margins(model: Model, batches: Batches, pairs: Sequence[Pair]) -> Tensor:
@@ -278,16 +313,22 @@ def _tell(line: str) -> None:
 
 
 def main() -> None:
-    """Train on all rounds, tell, store."""
-    torch.manual_seed(0)
-    asked = [one for part in ROUNDS for one in clusters(part)]
-    held = [pair for one in asked[::HELD_OUT] for pair in every(one)]
-    learned = [one for place, one in enumerate(asked) if place % HELD_OUT]
-    worlds, model, batches = of_worlds(), packaged(), Batches()
-    train(model, batches, lambda chance: worlds + [p for one in learned for p in some(one, chance)])
-    unseen = [pair for one in clusters("second")[::HELD_OUT] for pair in every(one)]
-    for name, pairs in (("held out", held), ("second round", unseen)):
-        _tell(f"{name}: {told(margins(model, batches, pairs), pairs)}")
+    """Go through the stages that are not done yet, tell how well it reads after each; store."""
+    kept = Path(sys.argv[1])
+    kept.mkdir(parents=True, exist_ok=True)
+    model, batches = packaged(), Batches()
+    for stage in STAGES:
+        done = kept / f"{stage.name}.pt"
+        if done.exists():
+            model.load_state_dict(torch.load(done))
+            continue
+        train(model, batches, stage)
+        for part in PARTS:
+            unseen = [pair for one in in_part(part, held_out=True) for pair in every(one)]
+            told_of = told(margins(model, batches, unseen), unseen)
+            _tell(f"after {stage.name}, held out of {part}: {told_of}")
+        torch.save(model.state_dict(), kept / "unfinished")
+        (kept / "unfinished").replace(done)
     store(model)
 
 

@@ -33,10 +33,12 @@ from typing import Any, Final
 
 FIRST: Final = Path(__file__).parent
 SECOND: Final = FIRST / "second"
-# No examinations: worlds that the judge is fitted on. The reader learned from some of them, and is
-# surer of those than of others; what it says is weighed by the rest.
+# No examinations: worlds that are learned from. The judge's sixteen numbers need no more than
+# COUNTED (docs/log.md). The reader learns from all but UNREAD: it is surer of what it learned from,
+# and what its word is worth is fitted on those.
 LEARNING: Final = tuple(sorted(one.parent for one in FIRST.glob("learning/*/feed.jsonl")))
-READ_WITH: Final = frozenset({"capital", "north", "south", "tropics"})
+COUNTED: Final = frozenset({"campus", "capital", "islands", "north", "south", "tropics"})
+UNREAD: Final = frozenset({"campus", "islands"})
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -17,24 +17,28 @@ import json
 import re
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 from gigafactory.grok.lexicon import word_set
 from gigafactory.grok.reader import passage_text, question_text
+from gigafactory.grok.reading import READ
 from gigafactory.grok.signals import whole
 from gigafactory.spec.post import Post
-from tests.grok_quality.question_set import LEARNING, READ_WITH, Question, lines_of
-from tests.grok_quality.worlds import found_in
+from tests.grok_quality.question_set import LEARNING, UNREAD, lines_of
+from tests.grok_quality.worlds import Found, found_in
 
 if TYPE_CHECKING:
     import random
 
 ROUNDS: Final = Path(__file__).parent / "reading"
+PARTS: Final = ("first", "second")
 HELD_OUT: Final = 35  # each such cluster is not learned from
 HARDEST: Final = 0.6  # of the posts shown as wrong first, those that share most words
 SHOWN_WRONG: Final = 2  # posts shown under a question that none answers; else one
-FIRST_FOUND: Final = 4  # posts of a world shown as wrong, the best hits
+FIRST_FOUND: Final = 3  # posts of a world shown as wrong, the best hits
+NEXT_FOUND: Final = 1  # and of those hits behind them that would be read
 _PLAIN: Final = word_set(
     """the a an of in on at to for is are was were be do does did has have had what who when where
     why how which it its and or not with from by about that this there any will can i my me you we
@@ -133,19 +137,33 @@ def _words(text: str) -> set[str]:
     return {word[:5] for word in found if word not in _PLAIN}
 
 
-def of_worlds() -> list[Pair]:
-    """Return questions about the worlds that may be learned from, beside what is found for them."""
-    pairs: list[Pair] = []
-    for world in LEARNING:
-        if world.name in READ_WITH:
-            for one in found_in(world):
-                pairs += _of_world(one.question, one.text, list(one.posts))
-    return pairs
+def of_clusters(chance: random.Random) -> list[Pair]:
+    """Return pairs of all clusters that are learned from."""
+    learned = [one for part in PARTS for one in in_part(part, held_out=False)]
+    return [pair for one in learned for pair in some(one, chance)]
 
 
-def _of_world(question: Question, text: str, posts: list[Post]) -> list[Pair]:
-    return [
-        Pair(question_text(text, question.now), passage_text(whole(post)), answers)
-        for place, post in enumerate(posts)
-        if (answers := post.id in question.supporting) or place < FIRST_FOUND
-    ]
+def in_part(part: str, *, held_out: bool) -> list[Cluster]:
+    """Return the clusters of one round that are held out of the learning, or all others."""
+    return [one for place, one in enumerate(clusters(part)) if (place % HELD_OUT == 0) == held_out]
+
+
+def of_worlds(chance: random.Random) -> list[Pair]:
+    """Return questions about the worlds that are learned from, beside posts found for them."""
+    return [pair for one in _found_in_worlds() for pair in _of_world(one, chance)]
+
+
+@cache
+def _found_in_worlds() -> list[Found]:
+    return [one for world in LEARNING if world.name not in UNREAD for one in found_in(world)]
+
+
+def _of_world(found: Found, chance: random.Random) -> list[Pair]:
+    """Return a question beside posts that answer it, the best hits, and some of the next."""
+    question, text, _, posts = found
+    right = [post for post in posts if post.id in question.supporting]
+    first = [post for post in posts[:FIRST_FOUND] if post not in right]
+    rest = [post for post in posts[FIRST_FOUND:READ] if post not in right]
+    next_ = chance.sample(rest, min(len(rest), NEXT_FOUND))
+    asked = question_text(text, question.now)
+    return [Pair(asked, passage_text(whole(post)), post in right) for post in right + first + next_]

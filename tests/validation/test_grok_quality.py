@@ -24,14 +24,15 @@ from gigafactory.grok.signals import whole
 from gigafactory.spec.answer import Turn
 from gigafactory.spec.post import Query
 from tests.grok_quality.question_set import (
+    COUNTED,
     FIRST,
     LEARNING,
-    READ_WITH,
     SECOND,
+    UNREAD,
     Question,
     questions,
 )
-from tests.grok_quality.reading_set import HELD_OUT, clusters
+from tests.grok_quality.reading_set import PARTS, in_part
 from tests.grok_quality.scorer import Given, Score, score_by, table
 from tests.grok_quality.worlds import feed_of
 
@@ -120,12 +121,12 @@ def below(reached: Score, floors: dict[str, float]) -> list[str]:
 
 
 def test_the_learned_weights_put_the_posts_that_answer_ahead() -> None:
-    """As the fit did on all worlds (0.97 of pairs): weights of other signals would not."""
+    """As the fit did on its worlds (0.97 of pairs): weights of other signals would not."""
     pytest.importorskip("scipy", reason="the fit needs scipy")
     from gigafactory.grok.judge import learned
     from tests.grok_quality.fit_judge import Learned, ahead, examples
 
-    world = LEARNING[-1]
+    world = next(one for one in LEARNING if one.name in COUNTED)
     shown = examples(world, questions(folder=world)[:60])
     assert ahead(Learned(*learned()), shown) > 0.93
 
@@ -140,11 +141,11 @@ def test_so_do_those_of_posts_that_were_read_and_the_reader_by_itself() -> None:
     from tests.grok_quality.fit_judge import Learned, ahead, examples
 
     reader = Reader()
-    world = next(one for one in LEARNING if one.name not in READ_WITH)
+    world = next(one for one in LEARNING if one.name in UNREAD)
     shown = examples(world, questions(folder=world)[:60], reader)
     assert ahead(Learned(*learned(WEIGHTS, READ_SIGNALS)), shown) > 0.93
     right, wrong = [], []
-    for cluster in clusters("second")[::HELD_OUT]:
+    for cluster in (one for part in PARTS for one in in_part(part, held_out=True)):
         for asked, answers in cluster.asks:
             margins = reader.margins(asked, cluster.now, [whole(one) for one in cluster.posts])
             right += [margins[place] for place in answers]
