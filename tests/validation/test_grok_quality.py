@@ -32,7 +32,7 @@ from tests.grok_quality.question_set import (
     Question,
     questions,
 )
-from tests.grok_quality.reading_set import PARTS, in_part
+from tests.grok_quality.reading_set import in_part
 from tests.grok_quality.scorer import Given, Score, score_by, table
 from tests.grok_quality.worlds import feed_of
 
@@ -145,7 +145,7 @@ def test_so_do_those_of_posts_that_were_read_and_the_reader_by_itself() -> None:
     shown = examples(world, questions(folder=world)[:60], reader)
     assert ahead(Learned(*learned(WEIGHTS, READ_SIGNALS)), shown) > 0.93
     right, wrong = [], []
-    for cluster in (one for part in PARTS for one in in_part(part, held_out=True)):
+    for cluster in in_part("second", held_out=True):
         for asked, answers in cluster.asks:
             margins = reader.margins(asked, cluster.now, [whole(one) for one in cluster.posts])
             right += [margins[place] for place in answers]
