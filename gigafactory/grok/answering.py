@@ -46,7 +46,7 @@ log = logging.getLogger(__name__)
 
 @dataclass
 class _Written:
-    """An answer while it is written: its text so far, and the number of each post."""
+    """An answer while it is written: its text so far, the number of each post, what to tell."""
 
     text: str = ""
     citations: list[Citation] = field(default_factory=list)
@@ -55,6 +55,14 @@ class _Written:
     dropped: int = 0
     model: str = ""
     notes: list[str] = field(default_factory=list)
+    queries: list[Query] = field(default_factory=list)
+    unanswered: list[str] = field(default_factory=list)
+
+    @property
+    def told(self) -> list[str]:
+        """The notes, and of an answer the parts of the question that it leaves open."""
+        left = self.unanswered if self.citations else []
+        return self.notes + [f"I found nothing in the feed on: {part}" for part in left]
 
     def add(self, sentence: str, passage: Passage) -> Sentence:
         """Return the sentence with its mark, put behind what is written."""
@@ -116,21 +124,13 @@ class Answering:
         within = narrowed(within, given)
         now = within.as_of or self._clock()
         asked = standalone(text, turns, now)
+        asked_for = parts(asked, now)
+        is_reworded = (bool(turns) and asked != text) or len(asked_for) > 1
         freshness = self._feed.freshness(now)
-        notes += [f"understood as: {asked}"] if turns and asked != text else []
-        notes += shown.down(freshness)
-        writing = _Written(notes=notes)
-        queries: list[Query] = []
-        unanswered: list[str] = []
-        for part in parts(asked, now):
-            judge, looked_for = self._looked_up(part, within, now)
-            queries += looked_for
-            check = _Check(self._feed, judge)
-            yield from self._sentences(part, turns, check, writing)
-            writing.dropped += check.dropped
-            unanswered += [] if check.is_answered else [part]
-        if writing.citations:
-            writing.notes += [f"I found nothing in the feed on: {part}" for part in unanswered]
+        notes += [f"understood as: {'; '.join(asked_for)}"] if is_reworded else []
+        writing = _Written(notes=notes + shown.down(freshness))
+        for part in asked_for:
+            yield from self._part(part, turns, within, now, writing)
         yield Answer(
             id=uuid.uuid4().hex,
             question=question,
@@ -141,9 +141,20 @@ class Answering:
             asked_at=self._clock(),
             freshness=freshness,
             dropped=writing.dropped,
-            searches=tuple(written(query) for query in queries),
-            notes=tuple(writing.notes),
+            searches=tuple(written(query) for query in writing.queries),
+            notes=tuple(writing.told),
         )
+
+    def _part(
+        self, asked: str, turns: Sequence[Turn], within: Query, now: datetime, writing: _Written
+    ) -> Iterator[Sentence]:
+        """Yield the checked sentences that answer one part of a question."""
+        judge, queries = self._looked_up(asked, within, now)
+        writing.queries += queries
+        check = _Check(self._feed, judge)
+        yield from self._sentences(asked, turns, check, writing)
+        writing.dropped += check.dropped
+        writing.unanswered += [] if check.is_answered else [asked]
 
     def _looked_up(self, asked: str, within: Query, now: datetime) -> tuple[Judge, list[Query]]:
         """Return the judge of the posts found for a question, and what was looked for."""

@@ -79,22 +79,22 @@ CROWD = "4,200 people watched the Brell Cup today."
 def test_each_part_of_a_question_has_its_own_answer() -> None:
     answer = asked(feed_of(CUP, CROWD), "Who won the Brell Cup and how many watched?")
     assert answer.text == f"{CUP} [1] {CROWD} [2]"
-    assert not answer.notes
+    assert answer.notes == ("understood as: Who won the Brell Cup; how many watched at Brell Cup?",)
 
 
 def test_a_part_that_nothing_answers_is_told() -> None:
     answer = asked(feed_of(CUP), "Who won the Brell Cup and what does a ticket cost?")
     assert answer.text == f"{CUP} [1]"
-    assert [note for note in answer.notes if "ticket" in note] == [
-        "I found nothing in the feed on: what does a ticket cost at Brell Cup?"
-    ]
+    assert answer.notes[1:] == (
+        "I found nothing in the feed on: what does a ticket cost at Brell Cup?",
+    )
 
 
 def test_a_post_that_answers_both_parts_is_quoted_once() -> None:
     both = "Vera Lindqvist wins the Brell Cup before 4,200 people."
     answer = asked(feed_of(both), "Who won the Brell Cup and how many people watched the Cup?")
     assert answer.text == f"{both} [1]"
-    assert not answer.notes
+    assert not any("nothing" in note for note in answer.notes)
 
 
 def test_of_a_question_in_parts_a_model_may_answer_one_and_posts_the_other() -> None:
