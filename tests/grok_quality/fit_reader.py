@@ -1,13 +1,13 @@
 """Trains the reader, `gigafactory/grok/data/reader.onnx`, and tells how well it reads.
 
-    python -m tests.grok_quality.fit_reader KEPT        (about two hours on two cores)
+    python -m tests.grok_quality.fit_reader KEPT        (three to four hours on two cores)
 
 The packaged all-MiniLM-L6-v2 becomes a reader of pairs: question and passage go through it
 together, a head tells how surely the one answers the other. It learns in stages: from the clusters
-of `reading/`, then from what is found for the questions of the learning worlds; the examinations
-are never read. The weights after each stage are kept in the folder KEPT: a fit that was broken off
-goes on with the next stage, to the same end. Then they are stored in eight bits. Needs the packages
-of `[calibrate]`.
+of `reading/`, then from what is found for the questions of the learning worlds, then from both; the
+examinations are never read. The weights after each stage are kept in the folder KEPT: a fit that
+was broken off goes on with the next stage, to the same end. Then they are stored in eight bits.
+Needs the packages of `[calibrate]`.
 
 Source: Nogueira and Cho, *Passage Re-ranking with BERT*, 2019; Loshchilov and Hutter, *Decoupled
 Weight Decay Regularization*, ICLR 2019.
@@ -35,6 +35,7 @@ from tests.grok_quality.reading_set import (
     Pair,
     every,
     in_part,
+    of_both,
     of_clusters,
     of_worlds,
 )
@@ -216,6 +217,7 @@ class Stage(NamedTuple):
 STAGES: Final = (
     Stage("clusters", of_clusters, 1, (1.3e-4, 0.8e-4)),
     Stage("worlds", of_worlds, 1, (1.0e-4, 0.0)),
+    Stage("both", of_both, 1, (0.8e-4, 0.0)),
 )
 
 

@@ -143,6 +143,12 @@ def of_clusters(chance: random.Random) -> list[Pair]:
     return [pair for one in learned for pair in some(one, chance)]
 
 
+def of_both(chance: random.Random) -> list[Pair]:
+    """Return what worlds give, and some of what clusters do."""
+    worlds, clusters_ = of_worlds(chance), of_clusters(chance)
+    return worlds + chance.sample(clusters_, len(clusters_) * 2 // 5)
+
+
 def in_part(part: str, *, held_out: bool) -> list[Cluster]:
     """Return the clusters of one round that are held out of the learning, or all others."""
     return [one for place, one in enumerate(clusters(part)) if (place % HELD_OUT == 0) == held_out]
