@@ -11,6 +11,8 @@ BIN := .venv/bin
 PIP_INSTALL := $(BIN)/python -m pip --disable-pip-version-check --no-input install -qq -c constraints.txt
 TARGETS_INSTALL := $(BIN)/python -m pip --disable-pip-version-check --no-input install -qq --no-deps \
   --ignore-requires-python --upgrade --target .venv/targets
+TESTED := -n 2 --dist loadfile -m "not drill"
+COMPARING := tests/benchmarks tests/validation
 FLOORS_COVERED := spec cost plan build simulate
 
 .NOTPARALLEL:  # two targets share one .venv
@@ -41,8 +43,10 @@ run: .venv/run.stamp
 	@GIGA_HOME=out/home $(BIN)/giga feed add out/run
 	@GIGA_HOME=out/home $(BIN)/giga chat --once $(QUESTION)
 
+# Those that only compare figures apart: to trace their lines takes up to six times as long.
 test: .venv/dev.stamp
-	@$(BIN)/python -m pytest -n 2 --dist loadfile -m "not drill" --cov --cov-report=
+	@$(BIN)/python -m pytest $(TESTED) --cov --cov-report= $(addprefix --ignore=,$(COMPARING))
+	@$(BIN)/python -m pytest $(TESTED) --no-loadscope-reorder $(COMPARING)
 	@for floor in $(FLOORS_COVERED); do \
 	  echo "coverage of gigafactory/$$floor"; \
 	  $(BIN)/python -m coverage report --include="gigafactory/$$floor/*" || exit 1; \

@@ -119,7 +119,7 @@ def test_so_do_those_of_posts_that_were_read_and_the_reader_by_itself() -> None:
     shown = examples(world, questions(folder=world)[:60], reader)
     assert ahead(Learned(*learned(WEIGHTS, READ_SIGNALS)), shown) > 0.93
     right, wrong = [], []
-    for cluster in in_part("second", held_out=True):
+    for cluster in in_part("second", held_out=True)[::2]:
         for asked, answers in cluster.asks:
             margins = reader.margins(asked, cluster.now, [whole(one) for one in cluster.posts])
             right += [margins[place] for place in answers]
