@@ -35,6 +35,7 @@ if TYPE_CHECKING:
 ROUNDS: Final = Path(__file__).parent / "reading"
 PARTS: Final = ("first", "second")
 HELD_OUT: Final = 35  # each such cluster is not learned from
+AGAIN: Final = 0.4  # of what clusters give, beside what worlds do
 HARDEST: Final = 0.6  # of the posts shown as wrong first, those that share most words
 SHOWN_WRONG: Final = 2  # posts shown under a question that none answers; else one
 FIRST_FOUND: Final = 3  # posts of a world shown as wrong, the best hits
@@ -146,7 +147,7 @@ def of_clusters(chance: random.Random) -> list[Pair]:
 def of_both(chance: random.Random) -> list[Pair]:
     """Return what worlds give, and some of what clusters do."""
     worlds, clusters_ = of_worlds(chance), of_clusters(chance)
-    return worlds + chance.sample(clusters_, len(clusters_) * 2 // 5)
+    return worlds + chance.sample(clusters_, int(len(clusters_) * AGAIN))
 
 
 def in_part(part: str, *, held_out: bool) -> list[Cluster]:
